@@ -1,0 +1,38 @@
+"""Scikit-learn estimators for generative models in high-energy physics.
+
+Three things a physicist does with it: find odd events, make events, tune a detector. Public names are
+loaded when they are first used (PEP 562), so that ``import skhep_anomaly`` costs milliseconds and loads
+neither torch nor matplotlib.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+# public name -> module that defines it; one line each, alphabetical
+_EXPORTS: dict[str, str] = {
+    "CheckpointWarning": "skhep_anomaly.exceptions",
+    "ModeCollapseWarning": "skhep_anomaly.exceptions",
+    "ModelFileError": "skhep_anomaly.exceptions",
+    "SimulatorError": "skhep_anomaly.exceptions",
+    "TrainingDivergedError": "skhep_anomaly.exceptions",
+}
+
+__all__ = ["__version__", *_EXPORTS]  # noqa: PLE0604 - the keys are strings
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module behind a public name when the name is first used."""
+    if name not in _EXPORTS:
+        msg = f"module {__name__!r} has no attribute {name!r}; its public names are in __all__"
+        raise AttributeError(msg)
+    value = getattr(import_module(_EXPORTS[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
