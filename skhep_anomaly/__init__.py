@@ -1,8 +1,8 @@
 """Scikit-learn estimators for generative models in high-energy physics.
 
-Three things a physicist does with it: find odd events, make events, tune a detector. Public names are
-loaded when they are first used (PEP 562), so that ``import skhep_anomaly`` costs milliseconds and loads
-neither torch nor matplotlib.
+Three things a physicist does with it: find odd events, make events, tune a detector. Public
+names are loaded when they are first used (PEP 562), so that ``import skhep_anomaly`` costs
+milliseconds and loads neither torch nor matplotlib.
 """
 
 from __future__ import annotations
@@ -35,4 +35,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

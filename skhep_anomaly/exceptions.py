@@ -1,8 +1,8 @@
 """The errors and warnings that are this package's own.
 
-A fault has one of these types only where no type of Python or scikit-learn says it: wrong input stays a
-``ValueError`` or ``TypeError``, an unfitted estimator scikit-learn's ``NotFittedError``, a fit that did
-not converge its ``ConvergenceWarning``.
+A fault has one of these types only where no type of Python or scikit-learn says it: wrong input
+stays a ``ValueError`` or ``TypeError``, an unfitted estimator scikit-learn's ``NotFittedError``, a
+fit that did not converge its ``ConvergenceWarning``.
 """
 
 from __future__ import annotations
