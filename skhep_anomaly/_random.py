@@ -1,0 +1,81 @@
+"""Turn ``random_state`` into local generators, so that no global stream is read or moved.
+
+An int gives the same generators every time; a ``RandomState`` or ``Generator`` is advanced by one draw, as scikit-learn's users
+expect; None takes fresh entropy from the system and leaves NumPy's global stream alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import numbers
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["isolated_torch", "numpy_generator", "seed_sequence", "torch_generator"]
+
+
+def seed_sequence(random_state: Any = None) -> np.random.SeedSequence:
+    """Give the root of all randomness of one fit.
+
+    Parameters
+    ----------
+    random_state : None, int, numpy.random.RandomState, Generator or SeedSequence
+        The estimator's parameter.
+
+    Returns
+    -------
+    numpy.random.SeedSequence
+        Spawn one child for each independent use.
+
+    Raises
+    ------
+    ValueError
+        If `random_state` is of another kind.
+    """
+    if random_state is None:
+        return np.random.SeedSequence()
+    if isinstance(random_state, np.random.SeedSequence):
+        return random_state
+    if isinstance(random_state, numbers.Integral):
+        return np.random.SeedSequence(int(random_state))
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.SeedSequence(random_state.randint(0, 2**31 - 1, size=4).tolist())
+    if isinstance(random_state, np.random.Generator):
+        return np.random.SeedSequence(random_state.integers(0, 2**31 - 1, size=4).tolist())
+    raise ValueError(
+        f"random_state={random_state!r} cannot seed a generator; "
+        "use None, an int, a numpy RandomState or a numpy Generator."
+    )
+
+
+def numpy_generator(seeds: np.random.SeedSequence) -> np.random.Generator:
+    """Give a NumPy generator seeded by `seeds`."""
+    return np.random.default_rng(seeds)
+
+
+def torch_generator(seeds: np.random.SeedSequence, device: str = "cpu") -> torch.Generator:
+    """Give a torch generator on `device` seeded by `seeds`."""
+    import torch
+
+    generator = torch.Generator(device=device)
+    generator.manual_seed(int(seeds.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+    return generator
+
+
+@contextlib.contextmanager
+def isolated_torch(seeds: np.random.SeedSequence) -> Iterator[None]:
+    """Run foreign torch code, which draws from the global stream, on a seeded copy of that stream.
+
+    The global stream of the caller is as before on leaving. Other threads see the copy meanwhile, so this serves code that takes no
+    generator (modules written by users, layers' own initialisation) and nothing else.
+    """
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+        yield

@@ -1,0 +1,8 @@
+"""Torch modules: what a net computes, without training or input checks."""
+
+from skhep_anomaly.nn.activations import ACTIVATIONS
+from skhep_anomaly.nn.dropout import SeededDropout
+from skhep_anomaly.nn.mlp import MLP
+from skhep_anomaly.nn.standardizer import Standardizer
+
+__all__ = ["ACTIVATIONS", "MLP", "SeededDropout", "Standardizer"]
