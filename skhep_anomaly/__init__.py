@@ -19,6 +19,7 @@ _EXPORTS: dict[str, str] = {
     "ModelFileError": "skhep_anomaly.exceptions",
     "SimulatorError": "skhep_anomaly.exceptions",
     "TrainingDivergedError": "skhep_anomaly.exceptions",
+    "load": "skhep_anomaly.persistence",
 }
 
 __all__ = ["__version__", *_EXPORTS]  # noqa: PLE0604 - the keys are strings

@@ -32,7 +32,7 @@ FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "misc"}
 STEPPING_ROOM = "training"
 BY_NAME = {  # files that may import a module by its name, as a string
     "__init__": "public names are loaded when they are used",
-    "persistence": "the class of a model file is looked up in the public names",
+    "persistence.classes": "the class of a model file is looked up in the public names",
     "datasets._extras": "imports optional libraries of others only",
 }
 UNPICKLERS = {"pickle", "cloudpickle", "dill", "shelve", "marshal"}
