@@ -1,4 +1,4 @@
-"""The checks in environments of their own: `nox -s tests`, `nox -s minimal`, `nox` for the usual."""
+"""The checks in environments of their own: `nox` for the usual, `nox -s minimal` for the oldest."""
 
 from __future__ import annotations
 
