@@ -1,0 +1,357 @@
+"""What all our trained detectors share: checks, training, scores, threshold, files.
+
+A detector gives a torch module, what it minimises, and a score; the rest of a scikit-learn outlier detector is here.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from skhep_anomaly._random import seed_sequence, torch_generator
+from skhep_anomaly._validation import (
+    Interval,
+    StrOptions,
+    check_rows,
+    check_weights,
+    weighted_quantile,
+)
+from skhep_anomaly.outliers._threshold import THRESHOLD_CONSTRAINTS, offset_from_scores
+from skhep_anomaly.persistence import SaveMixin
+from skhep_anomaly.training import Net, Rows, column_moments, map_rows
+
+__all__ = ["Detector"]
+
+_STEPS, _STEPS_WIDE, _WIDE = 800, 200, 200
+
+
+class Detector(SaveMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
+    """Base of the trained outlier detectors; not for direct use."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **THRESHOLD_CONSTRAINTS,
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "lr_schedule": [StrOptions({"constant", "cosine"})],
+        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "standardize": ["boolean"],
+        "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "device": [str],
+        "random_state": ["random_state", np.random.Generator, np.random.SeedSequence],
+        "verbose": ["verbose"],
+        "callbacks": [list, None],
+        "warm_start": ["boolean"],
+        "n_members": [Interval(Integral, 1, None, closed="left")],
+    }
+    _allow_images = False
+
+    # ------------------------------------------------- what a detector gives
+
+    @abstractmethod
+    def _make_net(self) -> Net:
+        """Build the net, untrained, from parameters and the attributes that `_set_shape` left."""
+
+    @abstractmethod
+    def _reset_weights(self, generator: torch.Generator) -> None:
+        """Draw the first weights of ``net_.module_``."""
+
+    @abstractmethod
+    def _anomaly(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """Give the anomaly score of checked rows, higher = more anomalous."""
+
+    def _check_settings(self) -> None:
+        """Refuse parameters that do not go together."""
+
+    def _finish(self, X: NDArray[Any], weight: NDArray[np.float64] | None) -> None:
+        """Learn from the training rows what scoring needs, after the weights are fixed."""
+
+    def _max_epochs_rule(self, n_rows: int) -> int:
+        """Give the epochs for ``max_epochs=None``: 800 steps (200 beyond 200 features), at least one epoch."""
+        steps = _STEPS if self.n_features_in_ <= _WIDE else _STEPS_WIDE
+        return max(1, round(steps / max(1, round(n_rows / self.batch_size))))
+
+    # ------------------------------------------------------------------ fit
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Learn what normal rows look like.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows taken as normal (a few outliers among them are expected, see `contamination`).
+        y : ignored
+            Not used; accepted for the conventions of scikit-learn.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights ≥ 0 in any unit; a weight k stands for k copies of the row.
+
+        Returns
+        -------
+        self : estimator
+            Fitted.
+
+        Raises
+        ------
+        ValueError
+            If the input is not a finite table of at least two rows, or a weight is negative.
+        InvalidParameterError
+            If a parameter is out of range.
+        """
+        self._validate_params()
+        self._check_settings()
+        device = resolve_device(self.device)
+        resume = self.warm_start and hasattr(self, "net_")
+        X, weight = self._training_rows(X, sample_weight, reset=not resume)
+        if not resume:
+            self._start(X, weight, device)
+        self._train(X, weight, self._n_epochs(len(X)))
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Train one more epoch on further rows; the first call fixes the standardisation.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Further normal rows.
+        y : ignored
+            Not used.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights ≥ 0.
+
+        Returns
+        -------
+        self : estimator
+            Fitted; ``offset_`` and the score's calibration come from the rows of this call.
+        """
+        first = not hasattr(self, "net_")
+        if first:
+            self._validate_params()
+            self._check_settings()
+        X, weight = self._training_rows(X, sample_weight, reset=first)
+        if first:
+            self._start(X, weight, resolve_device(self.device))
+        self._train(X, weight, 1)
+        return self
+
+    def _training_rows(
+        self, X: Any, sample_weight: Any, *, reset: bool
+    ) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+        """Check the rows and drop those of weight zero."""
+        X = self._check(X, reset=reset, min_rows=2)
+        weight = check_weights(sample_weight, X, owner=type(self).__name__)
+        if weight is not None and not weight.all():
+            keep = weight > 0
+            X, weight = X[keep], weight[keep] / weight[keep].mean()
+            if np.ptp(weight) == 0:
+                weight = None
+        return X, weight
+
+    def _check(self, X: Any, *, reset: bool, min_rows: int = 1) -> NDArray[Any]:
+        X = check_rows(
+            self, X, reset=reset, dtype=self.dtype, min_rows=min_rows, allow_nd=self._allow_images
+        )
+        if reset:
+            self.row_shape_ = X.shape[1:]
+        elif X.shape[1:] != tuple(self.row_shape_):
+            raise ValueError(
+                f"X has rows of shape {X.shape[1:]}, but {type(self).__name__} was fitted on rows of shape "
+                f"{tuple(self.row_shape_)}."
+            )
+        return X
+
+    def _start(
+        self, X: NDArray[Any], weight: NDArray[np.float64] | None, device: str
+    ) -> None:
+        """Set shapes, moments and first weights."""
+        self.dtype_ = X.dtype.name if self.dtype == "auto" else self.dtype
+        if device != "cpu" and self.dtype == "auto":
+            self.dtype_ = "float32"
+        self.device_ = device
+        self._seeds = seed_sequence(self.random_state).spawn(4)
+        self._learn_shape(X, weight)
+        self.net_ = self._make_net()
+        if self.standardize:
+            flat = X.reshape(len(X), -1)
+            mean, scale = column_moments(flat, weight)
+            standardizer = self.net_.module_.standardizer
+            standardizer.mean.copy_(torch.from_numpy(mean.reshape(X.shape[1:])))
+            standardizer.scale.copy_(torch.from_numpy(scale.reshape(X.shape[1:])))
+        self._reset_weights(torch_generator(self._seeds[0]))
+
+    def _learn_shape(self, X: NDArray[Any], weight: NDArray[np.float64] | None) -> None:
+        """Set further attributes that `_make_net` reads."""
+
+    def _n_epochs(self, n_rows: int) -> int:
+        return self._max_epochs_rule(n_rows) if self.max_epochs is None else int(self.max_epochs)
+
+    def _train(self, X: NDArray[Any], weight: NDArray[np.float64] | None, epochs: int) -> None:
+        """Train, set every fitted attribute from the best state, and pass on an interrupt."""
+        interrupted = self._run_epochs(X, weight, epochs)
+        self._finish(X, weight)
+        self.offset_ = offset_from_scores(
+            -self._anomaly(X),
+            weight,
+            threshold=self.threshold,
+            percentile=self.percentile,
+            contamination=self.contamination,
+        )
+        if interrupted:
+            raise KeyboardInterrupt(
+                f"Training of {type(self).__name__} was interrupted in epoch {self.n_iter_ + 1}; the best state so far is set."
+            )
+
+    def _run_epochs(self, X: NDArray[Any], weight: NDArray[np.float64] | None, epochs: int) -> bool:
+        """Let the net train; give True after Ctrl-C."""
+        rows = Rows(X, weight, dtype=getattr(torch, self.dtype_), device=self.device_)
+        data: Any = rows
+        if self.early_stopping:
+            split = np.random.default_rng(self._seeds[2])
+            data = rows.split(self.validation_fraction, split)
+        self.net_.set_params(max_epochs=epochs)
+        self.net_.partial_fit(data)
+        self.history_ = [
+            {key: value for key, value in row.items() if key != "batches"} for row in self.net_.history
+        ]
+        self.n_iter_ = len(self.history_)
+        return bool(self.net_.interrupted_)
+
+    def _net_options(self) -> dict[str, Any]:
+        """Give the net's arguments that every detector shares."""
+        seeds = getattr(self, "_seeds", None) or seed_sequence(0).spawn(4)
+        return {
+            "seeds": seeds[1],
+            "lr": self.learning_rate,
+            "batch_size": self.batch_size,
+            "schedule": self.lr_schedule,
+            "max_grad_norm": self.max_grad_norm,
+            "patience": self.n_iter_no_change if self.early_stopping else None,
+            "tol": self.tol,
+            "device": self.device_,
+            "callbacks": self.callbacks,
+            "bar": type(self).__name__ if self.verbose else None,
+        }
+
+    # --------------------------------------------------------------- scores
+
+    def _map(self, function: Callable[..., torch.Tensor], X: NDArray[Any]) -> NDArray[Any]:
+        """Apply a function of tensors to rows, chunk by chunk."""
+        return map_rows(function, X, module=self.net_.module_)
+
+    def score_samples(self, X: Any) -> NDArray[np.float64]:
+        """Score rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Higher = more normal.
+        """
+        check_is_fitted(self)
+        return -self._anomaly(self._check(X, reset=False)).astype(np.float64)
+
+    def anomaly_score(self, X: Any) -> NDArray[np.float64]:
+        """Give ``-score_samples(X)``: higher = more anomalous.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        return -self.score_samples(X)
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Give ``score_samples(X) - offset_``: below zero = outlier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """Tell inliers (+1) from outliers (−1); a score equal to ``offset_`` is an inlier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        return np.where(self.score_samples(X) < self.offset_, -1, 1)
+
+    def set_threshold(self, X: Any, *, fpr: float, sample_weight: Any = None) -> Self:
+        """Move ``offset_`` so that a share `fpr` of the (normal) rows `X` is flagged; nothing else changes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Normal rows, best not those of ``fit``.
+        fpr : float in (0, 1)
+            False positive rate wanted.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Row weights.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If `fpr` is out of range.
+        """
+        if not 0 < fpr < 1:
+            raise ValueError(f"fpr={fpr!r} is out of range: a rate strictly between 0 and 1 is needed.")
+        self.offset_ = float(weighted_quantile(self.score_samples(X), fpr, sample_weight))
+        return self
+
+
+def resolve_device(device: str) -> str:
+    """Turn the parameter into a device that is there.
+
+    Raises
+    ------
+    ValueError
+        If `device` is unknown to torch or asks for a GPU that is not there.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise ValueError(f"device={device!r} is not a device; use 'cpu', 'cuda' or 'auto'.") from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f"device={device!r} was asked for, but torch sees no CUDA GPU here; use device='cpu' or 'auto'."
+        )
+    return device

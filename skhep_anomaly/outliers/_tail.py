@@ -1,0 +1,43 @@
+"""Put scores of different kinds on one scale through their training tail probability.
+
+LLP(s) = log(1 − log p(s)), where p(s) is the share of training rows with an anomaly score of at least s; beyond the 95 % quantile p continues as an
+exponential with the mean excess found there, so that rows farther out than any training row keep their order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skhep_anomaly._validation import weighted_quantile
+
+__all__ = ["learn_tail", "log_log_tail"]
+
+_KNEE = 0.95
+_N_GRID = 512
+
+
+def learn_tail(
+    scores: NDArray[np.float64], weight: NDArray[np.float64] | None
+) -> dict[str, Any]:
+    """Give the training distribution of `scores` as {"grid", "knee", "excess"}."""
+    grid = np.asarray(weighted_quantile(scores, np.linspace(0, _KNEE, _N_GRID), weight))
+    knee = float(grid[-1])
+    beyond = scores > knee
+    excess = scores[beyond] - knee
+    share = None if weight is None else weight[beyond]
+    mean = float(np.average(excess, weights=share)) if len(excess) else 0.0
+    spread = float(grid[-1] - grid[0])
+    return {"grid": grid, "knee": knee, "excess": mean if mean > 0 else max(spread, 1e-12)}
+
+
+def log_log_tail(scores: NDArray[np.float64], tail: dict[str, Any]) -> NDArray[np.float64]:
+    """Give LLP of anomaly scores, ≥ 0, rising with the score."""
+    grid = tail["grid"]
+    below = np.interp(scores, grid, np.linspace(0, _KNEE, len(grid)))
+    over = np.maximum(scores - tail["knee"], 0.0) / tail["excess"]
+    minus_log_p = -np.log1p(-np.minimum(below, _KNEE)) + over
+    result: NDArray[np.float64] = np.log1p(minus_log_p)
+    return result
