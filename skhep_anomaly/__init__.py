@@ -15,11 +15,25 @@ __version__ = "0.1.0"
 # public name -> module that defines it; one line each, alphabetical
 _EXPORTS: dict[str, str] = {
     "CheckpointWarning": "skhep_anomaly.exceptions",
+    "data_home": "skhep_anomaly.datasets",
+    "EventBunch": "skhep_anomaly.datasets",
+    "fetch": "skhep_anomaly.datasets",
+    "iter_table": "skhep_anomaly.datasets",
+    "load": "skhep_anomaly.persistence",
+    "load_higgs": "skhep_anomaly.datasets",
+    "load_higgsml": "skhep_anomaly.datasets",
+    "load_lhco": "skhep_anomaly.datasets",
+    "load_susy": "skhep_anomaly.datasets",
+    "make_gaussian_anomalies": "skhep_anomaly.datasets",
+    "make_moons_anomalies": "skhep_anomaly.datasets",
     "ModeCollapseWarning": "skhep_anomaly.exceptions",
     "ModelFileError": "skhep_anomaly.exceptions",
+    "open_table_writer": "skhep_anomaly.datasets",
+    "read_root": "skhep_anomaly.datasets",
+    "read_table": "skhep_anomaly.datasets",
     "SimulatorError": "skhep_anomaly.exceptions",
+    "table_columns": "skhep_anomaly.datasets",
     "TrainingDivergedError": "skhep_anomaly.exceptions",
-    "load": "skhep_anomaly.persistence",
 }
 
 __all__ = ["__version__", *_EXPORTS]  # noqa: PLE0604 - the keys are strings
