@@ -85,7 +85,7 @@ class ValueWriter:
         return {"$": "slice", "items": self._list([value.start, value.stop, value.step], where)}
 
     def _scalar(self, value: np.generic, where: str) -> Any:
-        if isinstance(value, np.str_):  # numpy's buffer drops trailing NULs
+        if isinstance(value, np.str_):  # an empty one has no bytes
             return {"$": "str_", "value": str(value)}
         if value.dtype.kind not in _NUMBER_KINDS:
             return self.write_object(value, where)
