@@ -21,7 +21,7 @@ CSS = """
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
 body {
-  margin: 0 auto; padding: 3rem 1.5rem 4rem; max-width: 62rem; background: var(--paper); color:
+  margin: 0 auto; padding: 3rem 1.5rem 4rem; max-width: 66rem; background: var(--paper); color:
     var(--ink);
   font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans",
     sans-serif;
@@ -44,22 +44,24 @@ a { color: var(--accent); }
 table {
   border-collapse: collapse; font-size: .92rem; line-height: 1.4; min-width: min(100%, 26rem);
 }
-main > section:first-child table { width: 100%; }
 caption {
-  caption-side: top; text-align: left; font-weight: 600; padding: 0 0 .6rem; max-width: 44rem;
+  caption-side: top; text-align: left; font-weight: 600; padding: 0 0 .6rem;
+  max-width: min(44rem, calc(100vw - 3rem)); text-wrap: pretty;
 }
-th, td { padding: .42rem .8rem; text-align: left; vertical-align: baseline; }
+th, td { padding: .42rem .7rem; text-align: left; vertical-align: baseline; }
 th:first-child, td:first-child { padding-left: .25rem; }
 th:last-child, td:last-child { padding-right: .25rem; }
 thead th {
   border-bottom: 1.5px solid var(--ink); font-weight: 600; vertical-align: bottom; line-height:
     1.25;
 }
-tbody th { font-weight: 500; }
+tbody th { font-weight: 500; white-space: nowrap; }
 tbody tr { border-bottom: 1px solid var(--line); }
 tbody tr:last-child { border-bottom: 1.5px solid var(--ink); }
-.number { text-align: right; white-space: nowrap; }
-.unit { font-weight: 400; color: var(--soft); }
+.number { text-align: right; }
+td.number { white-space: nowrap; }
+pre span { white-space: nowrap; }
+.unit { display: block; font-weight: 400; color: var(--soft); white-space: nowrap; }
 .best { background: var(--best); font-weight: 700; }
 .key { color: var(--soft); font-size: .85rem; margin: .5rem 0 0; }
 .key .best { padding: .05rem .4rem; border-radius: 3px; color: var(--ink); }
@@ -74,13 +76,11 @@ figcaption b { color: var(--ink); }
 pre {
   background: var(--shade); border: 1px solid var(--line); border-radius: 6px; padding: .8rem
     1rem; margin: .75rem 0;
-  overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere;
+  overflow-x: auto; white-space: pre-wrap;
   font: .88rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
 }
-.facts {
-  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 0
-    2.5rem;
-}
+.facts { columns: 24rem 2; column-gap: 2.5rem; }
+.facts .scroll { break-inside: avoid; margin-bottom: 1.5rem; }
 .facts table { width: 100%; font-size: .88rem; }
 .facts tbody tr:last-child { border-bottom: 1px solid var(--line); }
 .facts th { font-weight: 400; color: var(--soft); width: 45%; }

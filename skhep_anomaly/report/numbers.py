@@ -14,6 +14,7 @@ from typing import Any
 __all__ = ["Cell", "format_cell", "format_value"]
 
 MISSING = "–"
+GROUP_FROM = 10_000  # thousands are set apart from five digits on
 _PLAIN_RANGE = (-5, 6)  # decimal exponents that are written without "e"
 
 Cell = Real | str | tuple[float, float | None] | None
@@ -35,8 +36,9 @@ def _decimals_of_value(value: float, digits: int) -> int:
 
 
 def _fixed(value: float, decimals: int) -> str:
-    text = f"{round(value, decimals):.{max(decimals, 0)}f}"
-    return text[1:] if text.startswith("-") and not float(text) else text
+    group = "," if abs(value) >= GROUP_FROM else ""
+    text = f"{round(value, decimals):{group}.{max(decimals, 0)}f}"
+    return text.removeprefix("-") if not text.strip("-0.") else text
 
 
 def _plain(value: float, error: float | None, digits: int) -> str:
@@ -117,7 +119,7 @@ def format_cell(cell: Any, *, digits: int = 3) -> str:
     --------
     >>> from skhep_anomaly.report.numbers import format_cell
     >>> format_cell((2.5, 0.31)), format_cell(18311), format_cell(None), format_cell(True)
-    ('2.50 ± 0.31', '18311', '–', 'yes')
+    ('2.50 ± 0.31', '18,311', '–', 'yes')
     """
     if cell is None:
         return MISSING
@@ -126,7 +128,7 @@ def format_cell(cell: Any, *, digits: int = 3) -> str:
     if isinstance(cell, bool) or type(cell).__name__ == "bool":
         return "yes" if cell else "no"
     if isinstance(cell, Integral):
-        return str(int(cell))
+        return _fixed(int(cell), 0)
     if isinstance(cell, Real):
         return format_value(float(cell), digits=digits)
     return str(cell)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from skhep_anomaly.report._style import CSS
-from skhep_anomaly.report.numbers import format_cell
 from skhep_anomaly.report.picture import Picture
 from skhep_anomaly.report.table import Table
 
@@ -144,7 +143,9 @@ def facts_html(caption: str, facts: Mapping[str, Any]) -> str:
     table = (
         f'<div class="scroll"><table>{head}<tbody>\n{rows}</tbody></table></div>\n' if rows else ""
     )
-    return table + "".join(facts_html(str(name), value) for name, value in nested.items())
+    return table + "".join(
+        facts_html(f"{caption}: {name}", value) for name, value in nested.items()
+    )
 
 
 def _fact(value: Any) -> str:
@@ -152,8 +153,8 @@ def _fact(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, (list, tuple)):
-        return ", ".join(_fact(item) for item in value)
-    return format_cell(value) if value is None or isinstance(value, bool) else str(value)
+        return f"({', '.join(_fact(item) for item in value)})"
+    return str(value)
 
 
 def page_html(

@@ -186,7 +186,7 @@ def _number(cell: Any) -> float | None:
 
 
 def _is_digits(text: str) -> bool:
-    return text.lstrip("-").replace(".", "", 1).isdigit()
+    return text.lstrip("-").replace(",", "").replace(".", "", 1).isdigit()
 
 
 def _pad_number(text: str, left: int, right: int) -> str:

@@ -7,7 +7,6 @@ and renamed over the old one.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -91,6 +90,9 @@ def write_report(
     ...     "0.610 ± 0.007" in path.read_text(encoding="utf-8")
     True
     """
+    # Here and not above: the package of model files loads torch, which a report does without.
+    from skhep_anomaly.persistence.atomic import write_atomically
+
     facts = {
         "Parameters": parameters,
         "Versions": package_versions() if versions is None else versions,
@@ -105,7 +107,8 @@ def write_report(
             sections=_sections(tables, figures, images, facts, seed, command),
         ).encode("utf-8")
         if len(page) < MAX_BYTES:
-            return _write_atomically(Path(path), page)
+            write_atomically(path, page)
+            return Path(path)
     raise ValueError(
         f"the report would have {len(page):,} bytes, more than {MAX_BYTES:,}: its "
         f"{len(figures)} figures take {sum(map(len, images)):,}; "
@@ -126,9 +129,10 @@ def _sections(
         for number, (picture, image) in enumerate(zip(figures, images, strict=True), start=1)
     ]
     seeds = [seed] if seed is None or isinstance(seed, int) else list(seed)
+    words = " ".join(f"<span>{text(word)}</span>" for word in command.split(" "))
     repeat = (
         f"<p>The same command with the same versions gives the same numbers:</p>\n"
-        f"<pre><code>{text(command)}</code></pre>\n"
+        f"<pre><code>{words}</code></pre>\n"
         f"<p>{'Seed' if len(seeds) == 1 else 'Seeds'}: {text(', '.join(map(str, seeds)))}</p>\n"
     )
     made_with = "".join(facts_html(name, values) for name, values in facts.items())
@@ -138,28 +142,3 @@ def _sections(
         ("How to repeat this", repeat),
         ("What it was made with", f'<div class="facts">{made_with}</div>\n'),
     ]
-
-
-def _write_atomically(path: Path, content: bytes) -> Path:
-    """Write to a neighbour, flush it to the disk, rename; leave nothing behind on failure."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return path
-
-
-def _umask() -> int:
-    """Return the process's file mask without a moment in which it is changed."""
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-        return int(status.partition("Umask:")[2].split()[0], 8)
-    except (OSError, IndexError, ValueError):
-        return 0o022

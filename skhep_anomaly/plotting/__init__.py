@@ -1,0 +1,17 @@
+"""Figures in scikit-learn's Display form; matplotlib is loaded when one is drawn."""
+
+from __future__ import annotations
+
+from skhep_anomaly.plotting._axes import drawn_figure
+from skhep_anomaly.plotting.latent_map import LatentMapDisplay
+from skhep_anomaly.plotting.roc_sic import RocSicDisplay
+from skhep_anomaly.plotting.score_histogram import ScoreHistogramDisplay
+from skhep_anomaly.plotting.training_curve import TrainingCurveDisplay
+
+__all__ = [
+    "LatentMapDisplay",
+    "RocSicDisplay",
+    "ScoreHistogramDisplay",
+    "TrainingCurveDisplay",
+    "drawn_figure",
+]
