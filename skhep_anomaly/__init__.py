@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 # public name -> module that defines it; one line each, alphabetical
 _EXPORTS: dict[str, str] = {
+    "AEOutlierDetector": "skhep_anomaly.outliers",
     "CheckpointWarning": "skhep_anomaly.exceptions",
     "data_home": "skhep_anomaly.datasets",
     "EventBunch": "skhep_anomaly.datasets",

@@ -8,7 +8,7 @@ What an estimator promises so that it can be stored:
   `values.py` knows, estimators of ours, and, as parameters, torch modules of the user;
 - a trained net, or a list of them, lies in ``net_``; all its numbers are in the ``state_dict`` of
   ``net_.module_``; ``_make_net()`` builds the same net untrained (layers, shapes, dtype) from the
-  parameters and the other fitted attributes.
+  parameters and the other fitted attributes, on the fitted ``device_`` where there is one.
 """
 
 from __future__ import annotations
@@ -84,7 +84,11 @@ class EstimatorWriter(ValueWriter):
 
 
 class EstimatorReader(ValueReader):
-    """Rebuilds what an `EstimatorWriter` wrote, for use on `device`."""
+    """Rebuilds what an `EstimatorWriter` wrote.
+
+    `device` replaces every stored parameter ``device``, `real_device` (never "auto") every fitted
+    ``device_``, before the nets are built.
+    """
 
     def __init__(
         self,
@@ -92,10 +96,12 @@ class EstimatorReader(ValueReader):
         tensors: Mapping[str, torch.Tensor],
         modules: Mapping[str, Any],
         device: str,
+        real_device: str,
     ) -> None:
         super().__init__(parts, tensors)
         self.modules = modules
         self.device = device
+        self.real_device = real_device
 
     def read_object(self, node: Mapping[str, Any]) -> Any:
         """Read an estimator of ours or a torch module of the user."""
@@ -126,6 +132,8 @@ class EstimatorReader(ValueReader):
                 msg = f"it sets {name[:80]!a}, which is no fitted attribute"
                 raise ModelFileError(msg)
             setattr(estimator, name, self.read(value))
+        if "device_" in state:
+            estimator.device_ = self.real_device
 
     def _nets(self, estimator: Any, prefixes: Any) -> Any:
         weights = [self._weights(prefix) for prefix in _flat(prefixes)]

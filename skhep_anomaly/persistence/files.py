@@ -154,14 +154,13 @@ def load(
     Traceback (most recent call last):
     FileNotFoundError: [Errno 2] No such file or directory: 'no_such_model.skhep'
     """
-    _check_device(device)
+    real_device = _resolve_device(device)
     data = _read_file(path)
     try:
         manifest, parts = unpack(data)
-        reader = EstimatorReader(
-            parts, tensors_from_bytes(parts["weights.safetensors"]), modules or {}, device
-        )
-        with _torch_stream_kept(device):
+        tensors = tensors_from_bytes(parts["weights.safetensors"])
+        reader = EstimatorReader(parts, tensors, modules or {}, device, real_device)
+        with _torch_stream_kept(real_device):
             estimator = reader.read_estimator({**manifest, **json.loads(parts["state.json"])})
         other = _other_releases(manifest["versions"])
     except ModuleArgumentError:
@@ -195,14 +194,15 @@ def _other_releases(written: Mapping[str, str]) -> str:
     )
 
 
-def _check_device(device: str) -> None:
+def _resolve_device(device: str) -> str:
     if device == "auto":
-        return
+        return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # torch raises either
         msg = f"device={device!r} is not available here; use device='cpu' or 'auto' ({error})"
         raise ValueError(msg) from error
+    return device
 
 
 def _torch_stream_kept(device: str) -> AbstractContextManager[None]:

@@ -1,4 +1,4 @@
-"""The exact state of a numpy random generator as plain data.
+"""The exact state of numpy's random generators as plain data.
 
 ``random_state=RandomState(…)`` is a parameter like any other: after loading, the next fit draws the
 numbers that it would have drawn. Only numpy's own bit generators, by name.
@@ -12,7 +12,9 @@ import numpy as np
 
 from skhep_anomaly.exceptions import ModelFileError
 
-__all__ = ["stream_from_state", "stream_to_state"]
+__all__ = ["Stream", "stream_from_state", "stream_to_state"]
+
+Stream = np.random.RandomState | np.random.Generator | np.random.SeedSequence
 
 _BIT_GENERATORS = {
     "MT19937": np.random.MT19937,
@@ -23,10 +25,10 @@ _BIT_GENERATORS = {
 }
 
 
-def stream_to_state(
-    stream: np.random.RandomState | np.random.Generator,
-) -> dict[str, Any] | None:
+def stream_to_state(stream: Stream) -> dict[str, Any] | None:
     """Give the state, or None if the bit generator is not numpy's own."""
+    if isinstance(stream, np.random.SeedSequence):
+        return dict(stream.state)
     if isinstance(stream, np.random.RandomState):
         state: Any = stream.get_state(legacy=False)
     else:
@@ -34,8 +36,10 @@ def stream_to_state(
     return dict(state) if state["bit_generator"] in _BIT_GENERATORS else None
 
 
-def stream_from_state(kind: str, state: Any) -> np.random.RandomState | np.random.Generator:
-    """Give the "RandomState" or "Generator" with this state."""
+def stream_from_state(kind: str, state: Any) -> Stream:
+    """Give the "RandomState", "Generator" or "SeedSequence" with this state."""
+    if kind == "SeedSequence":
+        return np.random.SeedSequence(**state)
     make_bits = _BIT_GENERATORS.get(state["bit_generator"])
     if make_bits is None:
         msg = f"it holds a random generator of kind {str(state['bit_generator'])[:40]!a}"

@@ -133,6 +133,7 @@ _WRITERS: dict[type, Callable[[Any, Any, str], Any]] = {
     torch.Tensor: ValueWriter._tensor,
     np.random.RandomState: ValueWriter._stream,
     np.random.Generator: ValueWriter._stream,
+    np.random.SeedSequence: ValueWriter._stream,
 }
 
 
@@ -208,4 +209,5 @@ _READERS: dict[str, Callable[[Any, Any], Any]] = {
     "tensor": ValueReader._tensor,
     "RandomState": ValueReader._stream,
     "Generator": ValueReader._stream,
+    "SeedSequence": ValueReader._stream,
 }

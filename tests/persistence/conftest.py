@@ -53,6 +53,7 @@ class Toy(SaveMixin, BaseEstimator):
 
     def fit(self, X, y=None):
         self.n_features_in_ = X.shape[1]
+        self.device_ = self.device
         self.offset_ = np.float64(-1.25)
         self.history_ = [{"epoch": 1, "train_loss": 0.1 + 0.2, "valid_loss": float("inf")}]
         self._kept = {"seen": len(X)}
@@ -74,7 +75,7 @@ class Toy(SaveMixin, BaseEstimator):
         d, k = self.n_features_in_, self.width
         first = self.encoder() if isinstance(self.encoder, type) else nn.Linear(d, k)
         net = nn.Sequential(first, nn.Tanh(), nn.BatchNorm1d(k), nn.Linear(k, 2))
-        return net.to(self.device, getattr(torch, self.dtype)).eval()
+        return net.to(self.device_, getattr(torch, self.dtype)).eval()
 
     def score_samples(self, X):
         net = self.net_[0] if isinstance(self.net_, list) else self.net_

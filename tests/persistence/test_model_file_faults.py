@@ -64,10 +64,10 @@ def parts(model):
     return json.loads(entries.pop("manifest.json")), entries
 
 
-def refused(path, data, told):
+def refused(path, data, match):
     path.write_bytes(data)
     folder = sorted(os.listdir(path.parent))
-    with pytest.raises(ModelFileError, match=told) as error:
+    with pytest.raises(ModelFileError, match=match) as error:
         load(path)
     assert sorted(os.listdir(path.parent)) == folder
     assert str(path) in str(error.value)
@@ -189,7 +189,9 @@ def test_link_and_folder_are_refused(model, parts):
         all_parts = {**entries, "arrays/7.npy": b"/etc/passwd"}
         forged = [*entries.items(), (link, b"/etc/passwd")]
         forged.append(("manifest.json", manifest_for(manifest, all_parts)))
-        refused(model, forge(forged), "its entry 'arrays/7.npy' is no plain, uncompressed file")
+        refused(
+            model, forge(forged), match="its entry 'arrays/7.npy' is no plain, uncompressed file"
+        )
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -197,9 +199,9 @@ def test_duplicates_are_refused(model, parts):
     manifest, entries = parts
     good = manifest_for(manifest, entries)
     twice = [*entries.items(), ("state.json", entries["state.json"]), ("manifest.json", good)]
-    refused(model, forge(twice), "are not those that its manifest lists, each once")
+    refused(model, forge(twice), match="are not those that its manifest lists, each once")
     two = [*entries.items(), ("manifest.json", good), ("manifest.json", good)]
-    refused(model, forge(two), "it holds 2 entries 'manifest.json', allowed is one")
+    refused(model, forge(two), match="it holds 2 entries 'manifest.json', allowed is one")
     refused(model, forge(entries.items()), "it holds 0 entries 'manifest.json'")
 
 

@@ -109,6 +109,15 @@ def test_random_generators_go_on_where_they_were(bits):
     assert there_and_back(state).normal(size=3).tolist() == state.normal(size=3).tolist()
 
 
+def test_seed_sequence_goes_on_where_it_was():
+    for seeds in (np.random.SeedSequence([1, 2**90], spawn_key=(3,)), np.random.SeedSequence()):
+        seeds.spawn(2)
+        again = there_and_back([seeds])[0]
+        assert again.spawn(1)[0].generate_state(2).tolist() == (
+            seeds.spawn(1)[0].generate_state(2).tolist()
+        )
+
+
 def test_foreign_bit_generator():
     class Foreign(np.random.PCG64):
         @property
