@@ -153,10 +153,8 @@ class Net(NeuralNet):  # type: ignore[misc]
     def _one_epoch(self, run: Any, batches: Batches, train: Rows, valid: Rows | None, bar: Any) -> bool:
         """Train one epoch, record it, and tell whether to stop."""
         start = time.perf_counter()
-        self.history.new_epoch()
-        self.history.record("epoch", len(self.history))
         data = {"dataset_train": train, "dataset_valid": valid}
-        self.notify("on_epoch_begin", **data)
+        self.notify("on_epoch_begin", **data)  # opens the epoch in the history
         self.module_.train()
         loss = run(batches)
         self.history.record("train_loss", loss)
