@@ -40,7 +40,7 @@ def strings(node: ast.AST) -> list[str]:
 class Wording:
     """Reads the constant pieces of a message, as seen from one place in one function."""
 
-    def __init__(self, scope: ast.AST, line: int, functions: dict[str, list[ast.AST]]):
+    def __init__(self, scope: ast.AST, line: int, functions: dict[str, list[ast.FunctionDef]]):
         self.scope, self.line, self.functions = scope, line, functions
 
     def pieces(self, node: ast.expr) -> list[str]:
@@ -53,10 +53,14 @@ class Wording:
         if isinstance(node, ast.Name):
             return [p for value in self.values(node.id) for p in self.pieces(value)]
         if isinstance(node, ast.Call):
-            called = ast.unparse(node.func).split(".")[-1]
-            worded = [p for f in self.functions.get(called, []) for p in strings(f)]
-            return worded + strings(node)
+            return self.worded(node) + strings(node)
         return strings(node)
+
+    def worded(self, call: ast.Call) -> list[str]:
+        """The strings of our functions of this name, without their docstrings."""
+        called = ast.unparse(call.func).split(".")[-1]
+        functions = self.functions.get(called, [])
+        return [p for f in functions for line in f.body[1:] or f.body for p in strings(line)]
 
     def values(self, name: str) -> list[ast.expr]:
         """What the name was last set to above the line, and what was added to it since."""
@@ -78,15 +82,15 @@ def assignments(scope: ast.AST, name: str) -> list:
 
 
 def is_silent(node: ast.Raise) -> bool:
-    """Nothing of its own is said: `raise`, `raise error`, `raise NotImplementedError`."""
+    """Nothing of its own is said: `raise`, `raise error`, `raise NotImplementedError()`."""
     if isinstance(node.exc, ast.Call):
-        return not node.exc.args and not node.exc.keywords
+        return ast.unparse(node.exc) == "NotImplementedError()"
     return True
 
 
 def messages(trees: dict[str, ast.Module]) -> dict[str, list[str]]:
     """`file:line` of every raise that says something -> the constant pieces of its message."""
-    functions: dict[str, list[ast.AST]] = {}
+    functions: dict[str, list[ast.FunctionDef]] = {}
     for tree in trees.values():
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
@@ -98,7 +102,7 @@ def messages(trees: dict[str, ast.Module]) -> dict[str, list[str]]:
                 if isinstance(node, ast.Raise) and not is_silent(node):
                     wording = Wording(scope, node.lineno, functions)
                     pieces = [p for arg in node.exc.args for p in wording.pieces(arg)]
-                    found[f"{file}:{node.lineno}"] = pieces
+                    found[f"{file}:{node.lineno}"] = pieces + wording.worded(node.exc)
     return found
 
 
@@ -181,6 +185,8 @@ def test_every_raise_is_matched_by_a_test():
         ("raise ValueError(f'{n}')", "match='12345678'", 1),
         ("def f():\n  msg = 'a long message'\n  raise OSError(msg)", "match='long message'", 0),
         ("def w(): return 'worded here'\nraise OSError(w())", "match='worded here'", 0),
+        ("def w(): return OSError('worded here')\nraise w()", "match='worded here'", 0),
+        ("raise OSError()", "match='worded here'", 1),
         ("raise OSError('only here') from e", "match='only'", 1),
         ("raise\nraise error\nraise NotImplementedError()", "match='nothing here'", 0),
     ],
