@@ -238,7 +238,7 @@ def _anomaly_score(estimator: Any, X: Any, anomaly_label: Any) -> NDArray[np.flo
         return -np.asarray(estimator.score_samples(X), dtype=np.float64)
     _predict_anomaly(estimator, X, anomaly_label)  # refuses decision functions of other signs
     if not hasattr(estimator, "decision_function"):
-        raise _no_direction(estimator)
+        raise TypeError(_no_direction(estimator))
     return -np.asarray(estimator.decision_function(X), dtype=np.float64)
 
 
@@ -249,10 +249,10 @@ def _predict_anomaly(estimator: Any, X: Any, anomaly_label: Any) -> NDArray[np.b
         anomaly = second if _classes(estimator, anomaly_label)[1] else first
         return np.asarray(np.asarray(estimator.predict(X)) == anomaly, dtype=bool)
     if not is_outlier_detector(estimator):
-        raise _no_direction(estimator)
+        raise TypeError(_no_direction(estimator))
     predicted = np.asarray(estimator.predict(X))
     if not np.isin(predicted, [-1, 1]).all():
-        raise _no_direction(estimator)
+        raise TypeError(_no_direction(estimator))
     return np.asarray(predicted == -1, dtype=bool)
 
 
@@ -266,9 +266,9 @@ def _classes(estimator: Any, anomaly_label: Any) -> NDArray[np.bool_]:
     return anomaly_flags(estimator.classes_, anomaly_label, name="classes_")
 
 
-def _no_direction(estimator: Any) -> TypeError:
-    """Make the error for estimators that do not say which way their scores point."""
-    return TypeError(
+def _no_direction(estimator: Any) -> str:
+    """Say that an estimator does not tell which way its scores point."""
+    return (
         f"{type(estimator).__name__} is neither a classifier nor a detector that predicts -1 and "
         "+1 and scores normal rows higher. Wrap a PyOD detector in PyODAdapter; give another "
         "estimator score_samples (higher = more normal)."
