@@ -65,7 +65,7 @@ def test_names_are_in_alphabetical_order():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_docstrings(name):
-    """Classes, their methods and functions are documented; a table or a scorer needs no docstring."""
+    """Classes, their methods and functions are documented; tables and scorers need no docstring."""
     documented = inspect.isclass(public(name)) or inspect.isroutine(public(name))
     members = own_members(name) if documented else []
     faults = [

@@ -72,6 +72,20 @@ def test_score_reads_every_coding():
     assert got == pytest.approx(expected)
 
 
+@pytest.mark.needs_data
+def test_all_signal_on_the_challenge_events(data_file):
+    """250,000 events of the Higgs challenge: calling all of them signal gives AMS 1.079."""
+    with np.load(data_file("higgsml/weights_labels_250k.npz")) as events:
+        weight, signal = events["KaggleWeight"].astype(float), events["is_signal"].astype(bool)
+    everything = np.ones(len(signal), dtype=bool)
+    assert ams_score(signal, everything, weight) == pytest.approx(1.0790735, abs=1e-6)
+    # A fifth of the events, rescaled to the sums of all, says nearly the same.
+    part = np.arange(len(signal)) % 5 == 0
+    total = {"s_total": weight[signal].sum(), "b_total": weight[~signal].sum()}
+    got = ams_score(signal[part], everything[part], weight[part], **total)
+    assert got == pytest.approx(1.0790735, abs=1e-6)
+
+
 def test_totals_rescale_a_subsample():
     got = ams_score(Y, [1, 0, 1, 0], WEIGHT, s_total=150.0, b_total=2000.0)
     assert got == pytest.approx(ams(100, 200))
