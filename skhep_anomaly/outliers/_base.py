@@ -1,6 +1,7 @@
 """What all our trained detectors share: checks, training, scores, threshold, files.
 
-A detector gives a torch module, what it minimises, and a score; the rest of a scikit-learn outlier detector is here.
+A detector gives a torch module, what it minimises, and a score; the rest of a scikit-learn outlier
+detector is here.
 """
 
 from __future__ import annotations
@@ -57,13 +58,13 @@ class Detector(SaveMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
         "warm_start": ["boolean"],
         "n_members": [Interval(Integral, 1, None, closed="left")],
     }
-    _allow_images = False
+    _extra_state: ClassVar[tuple[str, ...]] = ("_seeds",)
 
     # ------------------------------------------------- what a detector gives
 
     @abstractmethod
     def _make_net(self) -> Net:
-        """Build the net, untrained, from parameters and the attributes that `_set_shape` left."""
+        """Build the net, untrained, from parameters and fitted attributes."""
 
     @abstractmethod
     def _reset_weights(self, generator: torch.Generator) -> None:
@@ -73,6 +74,10 @@ class Detector(SaveMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def _anomaly(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """Give the anomaly score of checked rows, higher = more anomalous."""
 
+    def _takes_images(self) -> bool:
+        """Tell whether rows may have more than one axis."""
+        return False
+
     def _check_settings(self) -> None:
         """Refuse parameters that do not go together."""
 
@@ -80,7 +85,7 @@ class Detector(SaveMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """Learn from the training rows what scoring needs, after the weights are fixed."""
 
     def _max_epochs_rule(self, n_rows: int) -> int:
-        """Give the epochs for ``max_epochs=None``: 800 steps (200 beyond 200 features), at least one epoch."""
+        """Give the epochs for ``max_epochs=None``: 800 steps (200 beyond 200 features)."""
         steps = _STEPS if self.n_features_in_ <= _WIDE else _STEPS_WIDE
         return max(1, round(steps / max(1, round(n_rows / self.batch_size))))
 
@@ -162,20 +167,18 @@ class Detector(SaveMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _check(self, X: Any, *, reset: bool, min_rows: int = 1) -> NDArray[Any]:
         X = check_rows(
-            self, X, reset=reset, dtype=self.dtype, min_rows=min_rows, allow_nd=self._allow_images
+            self, X, reset=reset, dtype=self.dtype, min_rows=min_rows, allow_nd=self._takes_images()
         )
         if reset:
             self.row_shape_ = X.shape[1:]
         elif X.shape[1:] != tuple(self.row_shape_):
             raise ValueError(
-                f"X has rows of shape {X.shape[1:]}, but {type(self).__name__} was fitted on rows of shape "
-                f"{tuple(self.row_shape_)}."
+                f"X has rows of shape {X.shape[1:]}, but {type(self).__name__} was fitted on rows "
+                f"of shape {tuple(self.row_shape_)}."
             )
         return X
 
-    def _start(
-        self, X: NDArray[Any], weight: NDArray[np.float64] | None, device: str
-    ) -> None:
+    def _start(self, X: NDArray[Any], weight: NDArray[np.float64] | None, device: str) -> None:
         """Set shapes, moments and first weights."""
         self.dtype_ = X.dtype.name if self.dtype == "auto" else self.dtype
         if device != "cpu" and self.dtype == "auto":
@@ -211,7 +214,8 @@ class Detector(SaveMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
         )
         if interrupted:
             raise KeyboardInterrupt(
-                f"Training of {type(self).__name__} was interrupted in epoch {self.n_iter_ + 1}; the best state so far is set."
+                f"Training of {type(self).__name__} was interrupted in epoch {self.n_iter_}; "
+                "the best state so far is set."
             )
 
     def _run_epochs(self, X: NDArray[Any], weight: NDArray[np.float64] | None, epochs: int) -> bool:
@@ -224,7 +228,8 @@ class Detector(SaveMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.net_.set_params(max_epochs=epochs)
         self.net_.partial_fit(data)
         self.history_ = [
-            {key: value for key, value in row.items() if key != "batches"} for row in self.net_.history
+            {key: value for key, value in row.items() if key != "batches"}
+            for row in self.net_.history
         ]
         self.n_iter_ = len(self.history_)
         return bool(self.net_.interrupted_)
@@ -310,7 +315,7 @@ class Detector(SaveMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return np.where(self.score_samples(X) < self.offset_, -1, 1)
 
     def set_threshold(self, X: Any, *, fpr: float, sample_weight: Any = None) -> Self:
-        """Move ``offset_`` so that a share `fpr` of the (normal) rows `X` is flagged; nothing else changes.
+        """Move ``offset_`` so that a share `fpr` of the (normal) rows `X` is flagged.
 
         Parameters
         ----------
@@ -331,7 +336,9 @@ class Detector(SaveMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
             If `fpr` is out of range.
         """
         if not 0 < fpr < 1:
-            raise ValueError(f"fpr={fpr!r} is out of range: a rate strictly between 0 and 1 is needed.")
+            raise ValueError(
+                f"fpr={fpr!r} is out of range: a rate strictly between 0 and 1 is needed."
+            )
         self.offset_ = float(weighted_quantile(self.score_samples(X), fpr, sample_weight))
         return self
 
@@ -349,9 +356,12 @@ def resolve_device(device: str) -> str:
     try:
         kind = torch.device(device).type
     except RuntimeError as error:
-        raise ValueError(f"device={device!r} is not a device; use 'cpu', 'cuda' or 'auto'.") from error
+        raise ValueError(
+            f"device={device!r} is not a device; use 'cpu', 'cuda' or 'auto'."
+        ) from error
     if kind == "cuda" and not torch.cuda.is_available():
         raise ValueError(
-            f"device={device!r} was asked for, but torch sees no CUDA GPU here; use device='cpu' or 'auto'."
+            f"device={device!r} was asked for, but torch sees no CUDA GPU here; "
+            "use device='cpu' or 'auto'."
         )
     return device

@@ -4,7 +4,7 @@ What an estimator promises so that it can be stored:
 
 - its class is listed in the ``__all__`` of a public module of this package;
 - ``get_params(deep=False)`` and its fitted attributes (names that end with ``_`` and do not start
-  with it, and those named in the class attribute ``_extra_state``) hold only values that
+  with it, and those named in ``_extra_state`` of its class or of a base) hold only values that
   `values.py` knows, estimators of ours, and, as parameters, torch modules of the user;
 - a trained net, or a list of them, lies in ``net_``; all its numbers are in the ``state_dict`` of
   ``net_.module_``; ``_make_net()`` builds the same net untrained (layers, shapes, dtype) from the
@@ -31,7 +31,8 @@ __all__ = ["EstimatorReader", "EstimatorWriter"]
 
 def _is_fitted_name(name: str, cls: type) -> bool:
     public = name.endswith("_") and not name.startswith("_") and name.isidentifier()
-    return (public and name != "net_") or name in getattr(cls, "_extra_state", ())
+    extra = (each for part in cls.__mro__ for each in vars(part).get("_extra_state", ()))
+    return (public and name != "net_") or name in extra
 
 
 class EstimatorWriter(ValueWriter):

@@ -19,12 +19,14 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save as safetensors_bytes
 
 from skhep_anomaly import ModelFileError
 from skhep_anomaly.persistence import load
 from skhep_anomaly.persistence.container import pack, unpack
 from skhep_anomaly.persistence.npy import array_from_npy, array_to_npy
+from skhep_anomaly.persistence.weights import tensors_from_bytes
 
 TRAILER = len(b"skhep_anomaly sha256:") + 64
 
@@ -225,7 +227,7 @@ def test_exchanged_part_is_refused(model, parts):
 
 def test_zip_bomb_is_refused_unread(model, parts):
     manifest, entries = parts
-    bomb = bytes(200 * 2**20)  # 200 MiB in 200 kB
+    bomb = bytes(64 * 2**20)  # 64 MiB in 64 kB
     all_parts = {**entries, "arrays/0.npy": bomb}
     good = manifest_for(manifest, all_parts)
     data = forge([*all_parts.items(), ("manifest.json", good)], compression=zipfile.ZIP_DEFLATED)
@@ -416,14 +418,10 @@ def test_hostile_weights_are_refused(model, parts, weights, told):
     refused(model, repacked(parts, extra={"weights.safetensors": weights}), told)
 
 
-def test_huge_header_is_refused(model, parts):
+def test_huge_header_is_refused():
     text = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}' + b" " * (101 * 2**20) + b"}"
-    weights = struct.pack("<Q", len(text)) + text + bytes(4)
-    refused(
-        model,
-        repacked(parts, extra={"weights.safetensors": weights}),
-        "malformed .*header too large",
-    )
+    with pytest.raises(SafetensorError, match="header too large"):
+        tensors_from_bytes(struct.pack("<Q", len(text)) + text + bytes(4))
 
 
 def changed_weights(toy, **change):
