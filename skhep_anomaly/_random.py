@@ -1,7 +1,8 @@
 """Turn ``random_state`` into local generators, so that no global stream is read or moved.
 
-An int gives the same generators every time; a ``RandomState`` or ``Generator`` is advanced by one draw, as scikit-learn's users
-expect; None takes fresh entropy from the system and leaves NumPy's global stream alone.
+An int gives the same generators every time; a ``RandomState`` or ``Generator`` is advanced by one
+draw, as scikit-learn's users expect; None takes fresh entropy from the system and leaves NumPy's
+global stream alone.
 """
 
 from __future__ import annotations
@@ -71,8 +72,9 @@ def torch_generator(seeds: np.random.SeedSequence, device: str = "cpu") -> torch
 def isolated_torch(seeds: np.random.SeedSequence) -> Iterator[None]:
     """Run foreign torch code, which draws from the global stream, on a seeded copy of that stream.
 
-    The global stream of the caller is as before on leaving. Other threads see the copy meanwhile, so this serves code that takes no
-    generator (modules written by users, layers' own initialisation) and nothing else.
+    The global stream of the caller is as before on leaving. Other threads see the copy meanwhile,
+    so this serves code that takes no generator (modules written by users, layers' own
+    initialisation) and nothing else.
     """
     import torch
 

@@ -1,6 +1,7 @@
 """Checks of input that every estimator shares, in scikit-learn's words where it has them.
 
-This is the one file that imports scikit-learn names which are not documented as public; everybody else takes them from here.
+This is the one file that imports scikit-learn names which are not documented as public; everybody
+else takes them from here.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ def check_rows(
     reset : bool
         True in ``fit``.
     dtype : {"auto", "float32", "float64"}
-        "auto" keeps float32 (and floats narrower than that, as float32) and turns the rest into float64.
+        "auto" keeps float32 (and floats narrower than that, as float32) and turns the rest into
+        float64.
     min_rows : int
         Fewest rows allowed.
     **check_params
@@ -161,8 +163,9 @@ def check_weights(
     negative = int((weight < 0).sum())
     if negative:
         raise ValueError(
-            f"sample_weight holds {negative} negative weights of {len(weight)}; the loss of {owner} has no "
-            "minimum then. Drop these rows or fold their weights into neighbouring positive ones."
+            f"sample_weight holds {negative} negative weights of {len(weight)}; the loss of "
+            f"{owner} has no minimum then. Drop these rows or fold their weights "
+            "into neighbouring positive ones."
         )
     if not weight.any():
         raise ValueError("All sample weights are zero: no row is left to fit.")
@@ -176,7 +179,8 @@ def weighted_quantile(
 ) -> np.float64 | NDArray[np.float64]:
     """Give quantiles in which a weight of k counts as k copies of the value.
 
-    Inverse of the cumulated weight, averaged where `q` hits a step exactly (NumPy's ``averaged_inverted_cdf``).
+    Inverse of the cumulated weight, averaged where `q` hits a step exactly (NumPy's
+    ``averaged_inverted_cdf``).
 
     Parameters
     ----------

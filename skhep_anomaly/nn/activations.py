@@ -1,7 +1,7 @@
 """Activations with the derivative that a hand-written backward needs.
 
-Each entry gives h = φ(a) and the product g·φ′, written in terms of h where that is possible, so that the pre-activation a need not be
-kept (only SiLU keeps it).
+Each entry gives h = φ(a) and the product g·φ′, written in terms of h where that is possible, so
+that the pre-activation a need not be kept (only SiLU keeps it).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 __all__ = ["ACTIVATIONS", "Activation"]
 
@@ -47,21 +47,25 @@ def _same(a: Tensor) -> Tensor:
 
 ACTIVATIONS: dict[str, Activation] = {
     "linear": Activation(_same, lambda g, h: g, forward_=_same),
-    "relu": Activation(torch.relu, lambda g, h: _ops.threshold_backward(g, h, 0.0), False, torch.relu_),
+    "relu": Activation(
+        torch.relu, lambda g, h: _ops.threshold_backward(g, h, 0.0), False, torch.relu_
+    ),
     "relu6": Activation(
-        F.relu6,
+        functional.relu6,
         lambda g, h: _ops.hardtanh_backward(g, h, 0.0, 6.0),
-        forward_=lambda a: F.hardtanh_(a, 0.0, 6.0),
+        forward_=lambda a: functional.hardtanh_(a, 0.0, 6.0),
     ),
     "leaky_relu": Activation(
-        lambda a: F.leaky_relu(a, _LEAKY_SLOPE),
+        lambda a: functional.leaky_relu(a, _LEAKY_SLOPE),
         lambda g, h: _ops.leaky_relu_backward(g, h, _LEAKY_SLOPE, True),
-        forward_=lambda a: F.leaky_relu_(a, _LEAKY_SLOPE),
+        forward_=lambda a: functional.leaky_relu_(a, _LEAKY_SLOPE),
     ),
     "tanh": Activation(torch.tanh, _ops.tanh_backward, forward_=torch.tanh_),
     "sigmoid": Activation(torch.sigmoid, _ops.sigmoid_backward, forward_=torch.sigmoid_),
     "elu": Activation(
-        F.elu, lambda g, h: _ops.elu_backward(g, 1.0, 1.0, 1.0, True, h), forward_=F.elu_
+        functional.elu,
+        lambda g, h: _ops.elu_backward(g, 1.0, 1.0, 1.0, True, h),
+        forward_=functional.elu_,
     ),
-    "silu": Activation(F.silu, _ops.silu_backward, keeps_input=True),
+    "silu": Activation(functional.silu, _ops.silu_backward, keeps_input=True),
 }

@@ -1,7 +1,7 @@
-"""Autoencoders: z → latent → ẑ, on standardised rows z, with a noise level as further input where the net is noise-conditional.
+"""Autoencoders z → latent → ẑ on standardised rows, with the noise level as input where wanted.
 
-The built-in one is a single `MLP` (several members side by side) cut at its code layer; a user's own encoder and decoder, convolutional
-ones for images say, take its place as they are.
+The built-in one is a single `MLP` (several members side by side) cut at its code layer; a user's
+own encoder and decoder, convolutional ones for images say, take its place as they are.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class Autoencoder(nn.Module):
     n_features : int
         Width d of a row.
     hidden_layer_sizes : sequence of int
-        With a `latent_dim`: the encoder's hidden layers, mirrored in the decoder. Without: all hidden layers.
+        With a `latent_dim`: the encoder's hidden layers, mirrored in the decoder. Without: all
+        hidden layers.
     latent_dim : int or None
         Width of the linear code layer; None: no bottleneck, the code is the middle hidden layer.
     activation : str
@@ -79,7 +80,8 @@ class Autoencoder(nn.Module):
         """Append the noise level s as 1 + 2·log10(s), in [−1, 1] for s in [.1, 1]."""
         if not self.conditional:
             return z
-        code = 1.0 + 2.0 * torch.log10(torch.as_tensor(level, dtype=z.dtype, device=z.device))
+        s = torch.as_tensor(level, dtype=z.dtype, device=z.device)
+        code = 1.0 + 2.0 * torch.log10(s)
         return torch.cat([z, code.expand(*z.shape[:-1], 1)], dim=-1)
 
     def activate(self, out: Tensor) -> Tensor:
@@ -100,7 +102,7 @@ class Autoencoder(nn.Module):
 
 
 class ModuleAutoencoder(nn.Module):
-    """A user's encoder and decoder in the place of the built-in ones; one member, no noise level."""
+    """A user's encoder and decoder in place of the built-in ones; one member, no level."""
 
     conditional = False
     n_members = 1

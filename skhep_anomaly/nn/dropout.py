@@ -11,7 +11,8 @@ __all__ = ["SeededDropout"]
 class SeededDropout(nn.Module):
     """Zero a random share `p` of the entries in training mode and scale the rest by 1/(1 − p).
 
-    The training engine sets ``generator`` for the time of a fit; it is None, and the layer the identity, outside.
+    The training engine sets ``generator`` for the time of a fit; it is None, and the layer the
+    identity, outside.
     """
 
     def __init__(self, p: float) -> None:

@@ -1,13 +1,15 @@
 """Multi-layer perceptron, or several of the same shape side by side, on one flat parameter buffer.
 
-Layer l computes h_l = φ_l(h_{l−1} W_l + b_l). All weights of one member are one row of ``flat`` (n_members, n_parameters), so an optimiser
-steps one tensor, a norm per member is one call, and the members' products are batched. The backward pass is also written out by hand
-(`tape`, `gradient`): without the bookkeeping of autograd a small net trains in two thirds of the time.
+Layer l computes h_l = φ_l(h_{l−1} W_l + b_l). All weights of one member are one row of ``flat``
+(n_members, n_parameters), so an optimiser steps one tensor, a norm per member is one call, and the
+members' products are batched. The backward pass is also written out by hand (`tape`, `gradient`):
+without the bookkeeping of autograd a small net trains in two thirds of the time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +36,8 @@ class MLP(nn.Module):
 
     Notes
     -----
-    Input (n, d) is shared by all members, (n_members, n, d) is one batch each; output (n, k) for one member, else (n_members, n, k).
+    Input (n, d) is shared by all members, (n_members, n, d) is one batch each; output (n, k) for
+    one member, else (n_members, n, k).
     """
 
     def __init__(
@@ -47,10 +50,12 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         if len(activations) != len(sizes) - 1:
-            raise ValueError(f"{len(sizes) - 1} layers need as many activations; got {len(activations)}.")
+            raise ValueError(
+                f"{len(sizes) - 1} layers need as many activations; got {len(activations)}."
+            )
         self.sizes, self.activations, self.n_members = tuple(sizes), tuple(activations), n_members
         self.dropout = SeededDropout(dropout)
-        self._shapes = [s for i, o in zip(sizes, sizes[1:], strict=False) for s in ((i, o), (1, o))]
+        self._shapes = [s for i, o in pairwise(sizes) for s in ((i, o), (1, o))]
         self._lengths = [a * b for a, b in self._shapes]
         self.flat = nn.Parameter(torch.zeros(n_members, sum(self._lengths)))
         self._views: tuple[int, list[Tensor]] | None = None
@@ -71,7 +76,7 @@ class MLP(nn.Module):
         return self
 
     def _split(self, flat: Tensor) -> list[Tensor]:
-        """Cut the buffer into weights and biases, with a leading member axis if there are several."""
+        """Cut the buffer into weights and biases, led by a member axis if there are several."""
         parts = flat.split(self._lengths, dim=1)
         if self.n_members == 1:
             return [p.view(s) for p, s in zip(parts, self._shapes, strict=True)]
@@ -82,7 +87,7 @@ class MLP(nn.Module):
         return list(zip(parts[::2], parts[1::2], strict=True))
 
     def layers(self) -> list[tuple[Tensor, Tensor]]:
-        """Give (weight, bias) of each layer as views of ``flat``; differentiable where gradients are recorded."""
+        """Give (weight, bias) of each layer as views of ``flat``, differentiable under autograd."""
         if torch.is_grad_enabled() and self.flat.requires_grad:
             return self._pairs(self._split(self.flat))
         key = self.flat.data_ptr()

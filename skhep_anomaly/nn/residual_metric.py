@@ -1,7 +1,8 @@
 """How large a residual is, measured by the residuals of the training rows.
 
-Mahalanobis: q(r) = (r − r̄)ᵀ C⁻¹ (r − r̄) with C the covariance of the training residuals, plus a ridge of 1 % of their mean variance. Features
-that a model never reconstructs well then count less, and correlated errors count once.
+Mahalanobis: q(r) = (r − r̄)ᵀ C⁻¹ (r − r̄) with C the covariance of the training residuals, plus a
+ridge of 1 % of their mean variance. Features that a model never reconstructs well then count less,
+and correlated errors count once.
 """
 
 from __future__ import annotations
@@ -24,15 +25,20 @@ class SecondMoments:
     """
 
     def __init__(self, n_sets: int, n_features: int, device: torch.device | str = "cpu") -> None:
-        kind = {"dtype": torch.float64, "device": device}
         self.weight = 0.0
-        self.mean = torch.zeros(n_sets, n_features, **kind)
-        self.scatter = torch.zeros(n_sets, n_features, n_features, **kind)
+        self.mean = torch.zeros(n_sets, n_features, dtype=torch.float64, device=device)
+        self.scatter = torch.zeros(
+            n_sets, n_features, n_features, dtype=torch.float64, device=device
+        )
 
     def add(self, residual: Tensor, weight: Tensor | None = None) -> None:
-        """Add residuals (n_sets, n, d) with weights (n,); merges by Chan's update, so no large sums cancel."""
+        """Add residuals (n_sets, n, d) with weights (n,), by Chan's update: nothing cancels."""
         r = residual.double()
-        w = torch.ones(r.shape[1], dtype=r.dtype, device=r.device) if weight is None else weight.double()
+        w = (
+            torch.ones(r.shape[1], dtype=r.dtype, device=r.device)
+            if weight is None
+            else weight.double()
+        )
         total = float(w.sum())
         mean = torch.einsum("n,snd->sd", w, r) / total
         centred = r - mean[:, None]
@@ -60,6 +66,10 @@ class ResidualMetric(nn.Module):
         Width of a residual.
     """
 
+    center: Tensor
+    whitener: Tensor
+    variance: Tensor
+
     def __init__(self, n_sets: int, n_features: int) -> None:
         super().__init__()
         self.register_buffer("center", torch.zeros(n_sets, 1, n_features))
@@ -71,7 +81,9 @@ class ResidualMetric(nn.Module):
         """Take mean, covariance and variances from `moments`."""
         covariance = moments.covariance
         variance = covariance.diagonal(dim1=1, dim2=2)
-        floor = ridge * variance.mean(dim=1, keepdim=True) + torch.finfo(self.center.dtype).tiny ** 0.5
+        floor = (
+            ridge * variance.mean(dim=1, keepdim=True) + torch.finfo(self.center.dtype).tiny ** 0.5
+        )
         eye = torch.eye(covariance.shape[-1], dtype=covariance.dtype, device=covariance.device)
         factor = torch.linalg.cholesky(covariance + eye * floor[:, :, None])
         inverse = torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)

@@ -1,4 +1,4 @@
-"""One rule for coordinates: z = clip((x − mean) / scale, −bound, bound), kept as buffers of the net that uses it."""
+"""One rule for coordinates, z = clip((x − mean) / scale, ±bound), as buffers of the net."""
 
 from __future__ import annotations
 

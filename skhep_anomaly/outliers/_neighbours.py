@@ -15,9 +15,7 @@ __all__ = ["draw_reference", "mean_distance"]
 _CHUNK_DISTANCES = 2**22
 
 
-def draw_reference(
-    n_rows: int, most: int, generator: np.random.Generator
-) -> NDArray[np.intp]:
+def draw_reference(n_rows: int, most: int, generator: np.random.Generator) -> NDArray[np.intp]:
     """Choose at most `most` of `n_rows` rows."""
     if n_rows <= most:
         return np.arange(n_rows)
@@ -38,7 +36,8 @@ def mean_distance(
     n_neighbors : int
         Neighbours wanted; fewer where there are not as many.
     skip : ndarray of shape (n,), default=None
-        For each row the reference row that is itself and does not count (leave one out), −1 for none.
+        For each row the reference row that is itself and does not count (leave one out), −1 for
+        none.
 
     Returns
     -------

@@ -1,7 +1,8 @@
-"""Loss of autoencoders: squared error or cross-entropy per feature, on clean targets, with noise on the input only.
+"""Loss of autoencoders: error per feature against clean targets, noise on the input only.
 
-With noise level s drawn log-uniformly in [.1, 1] (noise-conditional training) a row's loss has weight .3 / (s² + .05). For the built-in MLP the
-gradient is written out by hand, which saves autograd's bookkeeping; it equals autograd's to rounding.
+With noise level s drawn log-uniformly in [.1, 1] (noise-conditional training) a row's loss has
+weight .3 / (s² + .05). For the built-in MLP the gradient is written out by hand, which saves
+autograd's bookkeeping; it equals autograd's to rounding.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from skhep_anomaly.nn import MLP
 from skhep_anomaly.training import Context, Objective
@@ -42,7 +43,9 @@ class ReconstructionLoss(Objective):
         super().__init__()
         self.noise, self.noise_kind, self.loss, self.by_hand = noise, noise_kind, loss, by_hand
 
-    def _inputs(self, module: Any, x: Tensor, context: Context) -> tuple[Tensor, Tensor, Tensor | None, Any]:
+    def _inputs(
+        self, module: Any, x: Tensor, context: Context
+    ) -> tuple[Tensor, Tensor, Tensor | None, Any]:
         """Give target, noisy input, weight of the noise level, and the level."""
         z = module.standardizer(x)
         if self.noise is None:
@@ -56,7 +59,9 @@ class ReconstructionLoss(Objective):
             noisy = z + level * self._normal(shape, z, context)
             return z, noisy, (0.3 / (level.square() + 0.05)).squeeze(-1), level
         if self.noise_kind == "mask":
-            keep = torch.empty_like(z).bernoulli_(1.0 - float(self.noise), generator=context.generator)
+            keep = torch.empty_like(z).bernoulli_(
+                1.0 - float(self.noise), generator=context.generator
+            )
             return z, z * keep, None, 0.1
         return z, z + float(self.noise) * self._normal(z.shape, z, context), None, 0.1
 
@@ -69,7 +74,9 @@ class ReconstructionLoss(Objective):
         z, noisy, level_weight, level = self._inputs(module, x, context)
         out = module(noisy, level)
         if self.loss == "bce":
-            error = F.binary_cross_entropy_with_logits(out, z.expand_as(out), reduction="none")
+            error = functional.binary_cross_entropy_with_logits(
+                out, z.expand_as(out), reduction="none"
+            )
         else:
             error = (module.activate(out) - z).square()
         rows = error.flatten(1 if module.n_members == 1 else 2).mean(dim=-1)
@@ -78,7 +85,7 @@ class ReconstructionLoss(Objective):
     def loss_and_gradient(
         self, module: Any, x: Tensor, weight: Tensor | None, context: Context
     ) -> Tensor:
-        """Give the batch loss and leave its gradient in the parameters, by hand where that is possible."""
+        """Give the batch loss and leave its gradient in the parameters, by hand where it can."""
         net = getattr(module, "net", None)
         linear_or_bce = module.output == "linear" or self.loss == "bce"
         if not (self.by_hand and isinstance(net, MLP) and net.by_hand and linear_or_bce):
@@ -93,7 +100,9 @@ class ReconstructionLoss(Objective):
         factor = self._row_factor(weight, level_weight)
         scale = 1.0 / (z.shape[0] * z.shape[1])
         if self.loss == "bce":
-            error = F.binary_cross_entropy_with_logits(out, z.expand_as(out), reduction="none")
+            error = functional.binary_cross_entropy_with_logits(
+                out, z.expand_as(out), reduction="none"
+            )
             gradient = torch.sigmoid(out).sub_(z)
             loss = (error if factor is None else error * factor).sum() * scale
         else:

@@ -1,6 +1,7 @@
-"""Robust autoencoders (Zhou & Paffenroth, KDD 2017): X = L + S, an autoencoder for L and a sparse S that takes what does not fit.
+"""Robust autoencoders (Zhou & Paffenroth, KDD 2017): X = L + S, a net for L, a sparse S.
 
-The two are fitted in turn: the net trains on X − S, then S becomes the proximal step of X − AE(L) under λ‖S‖.
+The two are fitted in turn: the net trains on X − S, then S becomes the proximal step of X − AE(L)
+under λ‖S‖.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Put scores of different kinds on one scale through their training tail probability.
 
-LLP(s) = log(1 − log p(s)), where p(s) is the share of training rows with an anomaly score of at least s; beyond the 95 % quantile p continues as an
-exponential with the mean excess found there, so that rows farther out than any training row keep their order.
+LLP(s) = log(1 − log p(s)), where p(s) is the share of training rows with an anomaly score of at
+least s; beyond the 95 % quantile p continues as an exponential with the mean excess found there, so
+that rows farther out than any training row keep their order.
 """
 
 from __future__ import annotations
@@ -19,9 +20,7 @@ _KNEE = 0.95
 _N_GRID = 512
 
 
-def learn_tail(
-    scores: NDArray[np.float64], weight: NDArray[np.float64] | None
-) -> dict[str, Any]:
+def learn_tail(scores: NDArray[np.float64], weight: NDArray[np.float64] | None) -> dict[str, Any]:
     """Give the training distribution of `scores` as {"grid", "knee", "excess"}."""
     grid = np.asarray(weighted_quantile(scores, np.linspace(0, _KNEE, _N_GRID), weight))
     knee = float(grid[-1])

@@ -41,9 +41,9 @@ def offset_from_scores(
     weight : ndarray of shape (n,) or None
         Row weights.
     threshold : {"contamination", "percentile", "median", "mean"}, float or callable
-        Rule. "contamination" flags that share of the training weight. "percentile", "median" and "mean" flag what has
-        an anomaly score above that statistic of the training rows' anomaly scores. A number is the offset itself; a callable
-        maps `scores` to it.
+        Rule. "contamination" flags that share of the training weight. "percentile", "median" and
+        "mean" flag what has an anomaly score above that statistic of the training rows' anomaly
+        scores. A number is the offset itself; a callable maps `scores` to it.
     percentile : float in [0, 100], default=40
         For "percentile": 40 flags 60 % of the training rows.
     contamination : float in (0, 0.5] or "min", default=0.1

@@ -1,7 +1,8 @@
-"""Autoencoder detector: rows that a net, trained to reproduce normal rows, reproduces badly are odd.
+"""Autoencoder detector: a row that a net trained on normal rows reproduces badly is odd.
 
-Default is the noise-conditional form: the net sees x + s·n and the level s, and gives x back, for all s in [.1, 1]; a row's anomaly is the sum over
-s in {.1, .2, .4, .8} of the Mahalanobis size of its residual, each over its training median.
+Default is the noise-conditional form: the net sees x + s·n and the level s, and gives x back, for
+all s in [.1, 1]; a row's anomaly is the sum over s in {.1, .2, .4, .8} of the Mahalanobis size of
+its residual, each over its training median.
 """
 
 from __future__ import annotations
@@ -44,29 +45,33 @@ _ROBUST_ROUNDS = 10
 class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detector):  # type: ignore[misc]
     """Find outliers as rows with a large reconstruction error.
 
-    A net f is trained on rows taken as normal to give back what it is shown; the anomaly score measures the residual
-    r = f(x) − x in standardised coordinates. By default the net is noise-conditional, three nets are trained side by side, and r is
-    measured by the covariance C of the training residuals, r′C⁻¹r.
+    A net f is trained on rows taken as normal to give back what it is shown; the anomaly score
+    measures the residual r = f(x) − x in standardised coordinates. By default the net is
+    noise-conditional, three nets are trained side by side, and r is measured by the covariance C of
+    the training residuals, r′C⁻¹r.
 
     Parameters
     ----------
     hidden_layer_sizes : tuple of int, default=(64, 64, 64)
         Hidden layers; with a `latent_dim` those of the encoder, mirrored in the decoder.
     latent_dim : int, default=None
-        Width of the linear code layer. None: no bottleneck, noise is the constraint, `transform` is the middle hidden layer.
-    activation : {"silu", "relu", "relu6", "leaky_relu", "elu", "tanh", "sigmoid", "linear"}, default="silu"
+        Width of the linear code layer. None: no bottleneck, noise is the constraint, `transform` is
+        the middle hidden layer.
+    activation : {"silu", "relu", "relu6", "leaky_relu", "elu", "tanh", "sigmoid", "linear"}
         Of the hidden layers.
     dropout : float in [0, 1), default=0.0
         Share of hidden units dropped in training.
     noise : "conditional", float or None, default="conditional"
-        Noise on the standardised input in training: all levels with the level as input, one level, or none.
+        Noise on the standardised input in training: all levels with the level as input, one level,
+        or none.
     noise_kind : {"gaussian", "mask"}, default="gaussian"
         For a float `noise`: width of Gaussian noise, or share of features set to zero.
     n_members : int, default=3
         Nets trained side by side; the score is their mean, `score_std` their spread.
     score_kind : {"mahalanobis", "hybrid", "mse", "norm", "per_feature_nll"}, default="mahalanobis"
-        Size of the residual: r′C⁻¹r, mean r², ‖r‖, or −log of a Gaussian likelihood with a variance per feature; "hybrid" adds the mean distance to
-        10 neighbours to "mahalanobis", each as the log of its log tail probability.
+        Size of the residual: r′C⁻¹r, mean r², ‖r‖, or −log of a Gaussian likelihood with a variance
+        per feature; "hybrid" adds the mean distance to 10 neighbours to "mahalanobis", each as the
+        log of its log tail probability.
     robust : {"l1", "l21_rows", "l21_columns"} or None, default=None
         Split X = low_rank_ + sparse_ and train on the first part only (Zhou & Paffenroth 2017).
     robust_lambda : float, default=1.0
@@ -74,10 +79,11 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detec
     output : {"linear", "sigmoid"}, default="linear"
         Activation of the reconstruction.
     loss : {"mse", "bce"}, default="mse"
-        Squared error, or binary cross-entropy (``output="sigmoid"``, ``standardize=False`` and X in [0, 1]).
+        Squared error, or binary cross-entropy (``output="sigmoid"``, ``standardize=False`` and X in
+        [0, 1]).
     encoder, decoder : torch.nn.Module, default=None
-        Own modules in the place of the built-in ones, for images of shape (n, c, h, w) say; with ``n_members=1`` and
-        ``noise=None`` or a float.
+        Own modules in the place of the built-in ones, for images of shape (n, c, h, w) say; with
+        ``n_members=1`` and ``noise=None`` or a float.
     learning_rate : float, default=3e-3
         Of Adam.
     lr_schedule : {"cosine", "constant"}, default="cosine"
@@ -98,10 +104,11 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detec
         Epochs without improvement before stopping.
     tol : float, default=1e-4
         Smallest improvement that counts.
-    threshold : {"contamination", "percentile", "median", "mean"}, float or callable, default="contamination"
+    threshold : {"contamination", "percentile", "median", "mean"}, float or callable
         Rule for `offset_` from the training scores; a number is `offset_` itself.
     percentile : float, default=40
-        For ``threshold="percentile"``: percentile of the training anomaly scores above which a row is an outlier.
+        For ``threshold="percentile"``: percentile of the training anomaly scores above which a row
+        is an outlier.
     contamination : float in (0, 0.5] or "min", default=0.1
         Share of training rows flagged; "min" flags none.
     standardize : bool, default=True
@@ -128,7 +135,8 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detec
     n_iter_ : int
         Epochs trained.
     history_ : list of dict
-        One row per epoch: ``epoch``, ``train_loss``, ``valid_loss`` where rows were held out, ``dur`` [s].
+        One row per epoch: ``epoch``, ``train_loss``, ``valid_loss`` where rows were held out,
+        ``dur`` [s].
     low_rank_, sparse_ : ndarray of shape (n_samples, n_features)
         With `robust`: the two parts of the training rows.
     n_features_in_ : int
@@ -138,14 +146,15 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detec
 
     Notes
     -----
-    Differs from A. Nardelli's thesis (its model is `AEOutlierDetector.thesis`) in noise, residual metric and ensemble: mean AUC .884 against
-    .859 on 26 tabular sets. One epoch costs O(n·p) for p weights. "hybrid" keeps at most 10,000 training rows and counts each
-    once, whatever its weight.
+    Differs from A. Nardelli's thesis (its model is `AEOutlierDetector.thesis`) in noise, residual
+    metric and ensemble: mean AUC .884 against .859 on 26 tabular sets. One epoch costs O(n·p) for p
+    weights. "hybrid" keeps at most 10,000 training rows and counts each once, whatever its weight.
 
     References
     ----------
     .. [1] C. Zhou, R. C. Paffenroth, "Anomaly Detection with Robust Deep Autoencoders", KDD 2017.
-    .. [2] P. Vincent et al., "Extracting and composing robust features with denoising autoencoders", ICML 2008.
+    .. [2] P. Vincent et al., "Extracting and composing robust features with denoising
+    autoencoders", ICML 2008.
 
     Examples
     --------
@@ -250,7 +259,7 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detec
 
     @classmethod
     def thesis(cls, **params: Any) -> AEOutlierDetector:
-        """Give the autoencoder of A. Nardelli's thesis: (50, 25)-2-(25, 50), ReLU capped at 6, dropout .1, MSE.
+        """Give the autoencoder of A. Nardelli's thesis: 50-25-2-25-50, relu6, dropout .1, MSE.
 
         Parameters
         ----------
@@ -281,8 +290,7 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detec
 
     # ------------------------------------------------------------- building
 
-    @property
-    def _allow_images(self) -> bool:
+    def _takes_images(self) -> bool:
         return self.encoder is not None
 
     def _check_settings(self) -> None:
@@ -290,10 +298,13 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detec
             raise ValueError("encoder and decoder go together: give both or none.")
         if self.encoder is not None and (self.noise == "conditional" or self.n_members != 1):
             raise ValueError(
-                "Own encoder and decoder take no noise level and are trained alone: set n_members=1 and noise=None "
-                f"or a float; got n_members={self.n_members}, noise={self.noise!r}."
+                "Own encoder and decoder take no noise level and are trained alone: set "
+                f"n_members=1 and noise=None or a float; got n_members={self.n_members}, "
+                f"noise={self.noise!r}."
             )
-        if self.noise_kind == "mask" and (self.noise == "conditional" or (self.noise or 0) >= 1):
+        if self.noise_kind == "mask" and (
+            self.noise == "conditional" or float(self.noise or 0) >= 1
+        ):
             raise ValueError(
                 f"noise_kind='mask' needs noise=None or a share below 1; got noise={self.noise!r}."
             )
@@ -308,7 +319,8 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detec
     def _learn_shape(self, X: NDArray[Any], weight: NDArray[np.float64] | None) -> None:
         if self.loss == "bce" and not (X.min() >= 0 and X.max() <= 1):
             raise ValueError(
-                f"loss='bce' needs X in [0, 1]; got values from {X.min():.4g} to {X.max():.4g}. Scale X first."
+                f"loss='bce' needs X in [0, 1]; got values from {X.min():.4g} to {X.max():.4g}. "
+                "Scale X first."
             )
 
     def _make_net(self) -> Net:
@@ -381,7 +393,7 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detec
             share = epochs * (k + 1) // rounds - epochs * k // rounds
             interrupted = run(low_rank, weight, share)
             error = (flat - self._reconstruct(low_rank).reshape(flat.shape)) / scale
-            sparse = PROXIMAL_STEPS[self.robust](error, self.robust_lambda)
+            sparse = PROXIMAL_STEPS[str(self.robust)](error, self.robust_lambda)
             if interrupted:
                 break
         self.sparse_ = (sparse * scale).reshape(X.shape)
@@ -394,7 +406,9 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detec
         module.eval()
         n_sets = len(self._levels) * self.n_members
         moments = SecondMoments(n_sets, int(np.prod(self.row_shape_)), module.metric.center.device)
-        weights = None if weight is None else torch.from_numpy(weight).to(module.metric.center.device)
+        weights = (
+            None if weight is None else torch.from_numpy(weight).to(module.metric.center.device)
+        )
         start = 0
 
         def gather(x: Tensor) -> Tensor:
@@ -424,7 +438,9 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detec
         skip = np.full(len(X), -1)
         skip[chosen] = np.arange(len(chosen))
         distance = mean_distance(Z, self._reference, _N_NEIGHBORS, skip)
-        self._tails = [learn_tail(s, weight) for s in (self._member_scores(X).mean(axis=1), distance)]
+        self._tails = [
+            learn_tail(s, weight) for s in (self._member_scores(X).mean(axis=1), distance)
+        ]
 
     # --------------------------------------------------------------- scores
 
@@ -468,7 +484,9 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detec
         score: NDArray[np.float64] = self._member_scores(X).mean(axis=1)
         if self.score_kind != "hybrid":
             return score
-        distance = mean_distance(self._map(self._flat_standardised, X), self._reference, _N_NEIGHBORS)
+        distance = mean_distance(
+            self._map(self._flat_standardised, X), self._reference, _N_NEIGHBORS
+        )
         ours, neighbours = self._tails
         return log_log_tail(score, ours) + log_log_tail(distance, neighbours)
 
@@ -483,7 +501,8 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detec
         Returns
         -------
         ndarray of shape (n_samples,)
-            Standard deviation over the members (0 for one member); for "hybrid" that of its autoencoder part.
+            Standard deviation over the members (0 for one member); for "hybrid" that of its
+            autoencoder part.
         """
         check_is_fitted(self)
         spread: NDArray[np.float64] = self._member_scores(self._check(X, reset=False)).std(axis=1)
@@ -532,7 +551,8 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detec
         X : array-like of shape (n_samples, n_features)
             Rows, in the units of ``fit``.
         noise_level : float in [0.1, 1], default=0.1
-            With ``noise="conditional"``: how noisy the rows are taken to be, in standard deviations of each feature.
+            With ``noise="conditional"``: how noisy the rows are taken to be, in standard deviations
+            of each feature.
 
         Returns
         -------
@@ -541,7 +561,9 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detec
         """
         check_is_fitted(self)
         if not LEVELS[0] <= noise_level <= 1.0:
-            raise ValueError(f"noise_level={noise_level!r} is outside [0.1, 1], where the net was trained.")
+            raise ValueError(
+                f"noise_level={noise_level!r} is outside [0.1, 1], where the net was trained."
+            )
         return self._reconstruct(self._check(X, reset=False), noise_level)
 
     @property
@@ -592,7 +614,8 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detec
         Z = check_array(Z, dtype=[np.float64, np.float32])
         if Z.shape[1] != self._n_features_out:
             raise ValueError(
-                f"Z has {Z.shape[1]} features, but {type(self).__name__} has a code of {self._n_features_out}."
+                f"Z has {Z.shape[1]} features, but {type(self).__name__} has a code of "
+                f"{self._n_features_out}."
             )
         module = self.net_.module_
 

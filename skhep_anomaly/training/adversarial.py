@@ -1,7 +1,8 @@
-"""Adversarial training as data: a list of players, each with its parts of the module, its loss and its optimiser.
+"""Adversarial training as data: players with parts of the module, a loss and an optimiser.
 
-On every batch the players move in turn. A player that moves only every k-th batch makes the others move k times as often (WGAN's
-``n_critic``), each time on new rows. Only the moving player's parameters collect gradients.
+On every batch the players move in turn. A player that moves only every k-th batch makes the others
+move k times as often (WGAN's ``n_critic``), each time on new rows. Only the moving player's
+parameters collect gradients.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from skhep_anomaly.training.schedule import SCHEDULES
 
 __all__ = ["AdversarialNet", "Player"]
 
-_OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+_OPTIMIZERS: dict[str, Any] = {
     "adam": torch.optim.Adam,
     "rmsprop": torch.optim.RMSprop,
     "sgd": torch.optim.SGD,
@@ -74,7 +75,9 @@ class AdversarialNet(Net):
         Of `Net`.
     """
 
-    def __init__(self, module: Any, criterion: Any = nn.Identity, *, players: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, module: Any, criterion: Any = nn.Identity, *, players: Any, **kwargs: Any
+    ) -> None:
         self.players = players
         super().__init__(module, criterion, **kwargs)
 
@@ -87,7 +90,10 @@ class AdversarialNet(Net):
         rate = self.lr if player.learning_rate is None else player.learning_rate
         options = {"fused": True} if player.optimizer in ("adam", "sgd") else {}
         kind = _OPTIMIZERS[player.optimizer]
-        return kind(self._parameters_of(player), lr=rate, **(options | player.options))
+        made: torch.optim.Optimizer = kind(
+            self._parameters_of(player), lr=rate, **(options | player.options)
+        )
+        return made
 
     def _parameters_of(self, player: Player) -> list[nn.Parameter]:
         return [p for part in player.parts for p in self.module_.get_submodule(part).parameters()]
@@ -117,7 +123,9 @@ class AdversarialNet(Net):
                 for _ in range(player.steps):
                     total = total + self._move(player, batch, context)
         if notify:
-            self.notify("on_grad_computed", named_parameters=self.module_.named_parameters(), batch=batch)
+            self.notify(
+                "on_grad_computed", named_parameters=self.module_.named_parameters(), batch=batch
+            )
         self._n_done += 1
         return total
 
@@ -130,7 +138,8 @@ class AdversarialNet(Net):
         for parameter in own:
             parameter.grad = None
         try:
-            loss = player.loss(self.module_, *batch, context)
+            x, weight = batch
+            loss = player.loss(self.module_, x, weight, context)
             loss.backward()
         finally:
             for parameter in frozen:

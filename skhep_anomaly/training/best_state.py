@@ -18,7 +18,8 @@ class BestState:
     module : Module
         What is trained.
     patience : int or None
-        Epochs without improvement before `update` asks to stop. None: every finite epoch is kept, none stops.
+        Epochs without improvement before `update` asks to stop. None: every finite epoch is kept,
+        none stops.
     tol : float
         Smallest improvement that counts.
     """
@@ -44,7 +45,9 @@ class BestState:
     def update(self, module: nn.Module, loss: float) -> bool:
         """Take note of an epoch; give True where training should stop."""
         if self.patience is None or loss < self._best:
-            self._state = {name: value.detach().clone() for name, value in module.state_dict().items()}
+            self._state = {
+                name: value.detach().clone() for name, value in module.state_dict().items()
+            }
         if loss < self._best - self.tol:
             self._since = 0
         else:

@@ -25,7 +25,8 @@ def column_moments(
     Parameters
     ----------
     X : ndarray of shape (n, d)
-        Finite numbers of any size; columns that reach 1e100 are shrunk on the way, so that squares stay finite.
+        Finite numbers of any size; columns that reach 1e100 are shrunk on the way, so that squares
+        stay finite.
     weight : ndarray of shape (n,), default=None
         Row weights ≥ 0, not all zero.
 

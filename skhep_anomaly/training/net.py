@@ -1,15 +1,17 @@
 """The skorch net that trains everything with one loss.
 
-skorch brings initialisation, callbacks, history and the optimiser; the epoch loop is our own: whole tensor slices, the loss summed on the
-device and read once an epoch, no record per batch. Where a user's callback listens to batches, skorch's loop runs instead, with the
-same steps and the same random numbers. Closed here, against skorch 1.4: a non-finite loss, a swallowed Ctrl-C, held-out data by default,
-the unpacking of two-row batches, float64 input.
+skorch brings initialisation, callbacks, history and the optimiser; the epoch loop is our own: whole
+tensor slices, the loss summed on the device and read once an epoch, no record per batch. Where a
+user's callback listens to batches, skorch's loop runs instead, with the same steps and the same
+random numbers. Closed here, against skorch 1.4: a non-finite loss, a swallowed Ctrl-C, held-out
+data by default, the unpacking of two-row batches, float64 input.
 """
 
 from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -105,7 +107,7 @@ class Net(NeuralNet):  # type: ignore[misc]
         return self
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> Net:
-        """Train ``max_epochs`` further epochs on `X`, a `Rows` or a pair (training rows, validation rows)."""
+        """Train ``max_epochs`` epochs on `X`: `Rows`, or a pair (training, validation)."""
         if not self.initialized_:
             self.initialize()
         self.interrupted_ = False
@@ -150,7 +152,9 @@ class Net(NeuralNet):  # type: ignore[misc]
             for event in _BATCH_EVENTS
         )
 
-    def _one_epoch(self, run: Any, batches: Batches, train: Rows, valid: Rows | None, bar: Any) -> bool:
+    def _one_epoch(
+        self, run: Any, batches: Batches, train: Rows, valid: Rows | None, bar: Any
+    ) -> bool:
         """Train one epoch, record it, and tell whether to stop."""
         start = time.perf_counter()
         data = {"dataset_train": train, "dataset_valid": valid}
@@ -178,12 +182,13 @@ class Net(NeuralNet):  # type: ignore[misc]
         epoch = len(self.history)
         if not self._best.has_state:
             raise TrainingDivergedError(
-                f"The loss became non-finite in epoch {epoch} with learning_rate={self.lr:g}, before any "
-                "finite state. Lower learning_rate, or look for extreme values in X."
+                f"The loss became non-finite in epoch {epoch} with "
+                f"learning_rate={self.lr:g}, before any "
+                f"finite state. Lower learning_rate, or look for extreme values in X."
             )
         warnings.warn(
-            f"The loss became non-finite in epoch {epoch}; the weights of the best finite epoch are kept. "
-            f"Lower learning_rate (now {self.lr:g}).",
+            f"The loss became non-finite in epoch {epoch}; the weights of the best finite "
+            f"epoch are kept. Lower learning_rate (now {self.lr:g}).",
             ConvergenceWarning,
             stacklevel=2,
         )
@@ -198,7 +203,7 @@ class Net(NeuralNet):  # type: ignore[misc]
         return float(total) / len(batches.rows)
 
     def _epoch_with_events(self, batches: Batches) -> float:
-        """skorch's loop, which tells callbacks of each batch."""
+        """Skorch's loop, which tells callbacks of each batch."""
         self.run_single_epoch(batches, training=True, prefix="train", step_fn=self.train_step)
         losses = self.history[-1, "batches", :, ("train_loss", "train_batch_size")]
         return float(sum(loss * n for loss, n in losses) / sum(n for _, n in losses))
@@ -209,13 +214,15 @@ class Net(NeuralNet):  # type: ignore[misc]
         return {"loss": loss, "y_pred": None}
 
     def _train_batch(self, batch: Any, notify: bool = False) -> Tensor:
-        """Compute the gradient of one batch and step the optimiser: the one place where weights change."""
+        """Compute one batch's gradient and step the optimiser: here alone weights change."""
         progress = self._n_done / self._n_planned
         context = Context(self.noise_, progress)
         loss = self.criterion_.loss_and_gradient(self.module_, *batch, context)
         self._clip_gradient()
         if notify:
-            self.notify("on_grad_computed", named_parameters=self.module_.named_parameters(), batch=batch)
+            self.notify(
+                "on_grad_computed", named_parameters=self.module_.named_parameters(), batch=batch
+            )
         if self.schedule != "constant":
             for group in self.optimizer_.param_groups:
                 group["lr"] = self.lr * SCHEDULES[self.schedule](progress)
@@ -259,7 +266,7 @@ class Net(NeuralNet):  # type: ignore[misc]
         super().__setstate__(state)
 
 
-def clip_members(parameters: list[Tensor], max_norm: float) -> None:
+def clip_members(parameters: Sequence[Tensor], max_norm: float) -> None:
     """Scale gradients so that the norm over all `parameters` stays within `max_norm`.
 
     A flat parameter of several members (first axis) is bounded member by member.

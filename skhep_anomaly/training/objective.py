@@ -32,8 +32,8 @@ class Context:
 def weighted_mean(per_row: Tensor, weight: Tensor | None) -> Tensor:
     """Average over the rows (last axis) and sum over members (axes before it).
 
-    Weights have mean one over the whole data set, so a batch is an unbiased part of the weighted mean over all rows, and
-    one batch of everything is exactly that mean.
+    Weights have mean one over the whole data set, so a batch is an unbiased part of the weighted
+    mean over all rows, and one batch of everything is exactly that mean.
     """
     if weight is not None:
         per_row = per_row * weight
@@ -41,7 +41,7 @@ def weighted_mean(per_row: Tensor, weight: Tensor | None) -> Tensor:
 
 
 class Objective(nn.Module):
-    """Base of all losses: give `per_row`, or take over `loss_and_gradient` where the derivative is known by hand."""
+    """Base of all losses: give `per_row`, or take over `loss_and_gradient` by hand."""
 
     def per_row(self, module: nn.Module, x: Tensor, context: Context) -> Tensor:
         """Give the loss of each row, shape (n,) or (n_members, n)."""

@@ -1,7 +1,8 @@
 """Rows in memory, handed out as whole tensor slices.
 
-A batch is one gather from the caller's own array (no copy of the data is kept), turned into the training dtype on the training device.
-On a GPU the rows move there once, if they fit into a quarter of its free memory.
+A batch is one gather from the caller's own array (no copy of the data is kept), turned into the
+training dtype on the training device. On a GPU the rows move there once, if they fit into a quarter
+of its free memory.
 """
 
 from __future__ import annotations
@@ -94,7 +95,8 @@ class Rows(Dataset[Batch]):
 class Batches:
     """Iterate over `Rows` in batches; each pass is a new shuffle.
 
-    A last batch of a single row joins the one before it, since a batch statistic of one row is undefined.
+    A last batch of a single row joins the one before it, since a batch statistic of one row is
+    undefined.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Apply a function of tensors to rows in chunks, so that memory stays flat and the result does not depend on the chunks."""
+"""Apply a function of tensors to rows in chunks, so that memory stays flat."""
 
 from __future__ import annotations
 
@@ -55,5 +55,5 @@ def map_rows(
             if out is None:
                 out = np.empty((len(X), *part.shape[1:]), dtype=part.dtype)
             out[rows] = part
-    assert out is not None, "validation lets no empty input pass"  # noqa: S101
+    assert out is not None, "validation lets no empty input pass"
     return out

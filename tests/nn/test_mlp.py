@@ -98,4 +98,9 @@ def test_standardizer_clips_and_inverts():
     x = torch.tensor([[3.0, 2.0], [1e38, -1e38]], dtype=torch.float64)
     np.testing.assert_allclose(z(x).numpy(), [[1.0, 0.0], [8.0, -8.0]])
     np.testing.assert_allclose(z.inverse(z(x[:1])).numpy(), x[:1].numpy())
-    assert Standardizer([0.0], [1e-30], bound=float("inf")).float()(torch.tensor([[1e30]])).isfinite().all()
+    assert (
+        Standardizer([0.0], [1e-30], bound=float("inf"))
+        .float()(torch.tensor([[1e30]]))
+        .isfinite()
+        .all()
+    )
