@@ -27,6 +27,7 @@ from skhep_anomaly.metrics.roc import weighted_average_precision, weighted_roc_a
 
 __all__ = [
     "OutlierScorer",
+    "anomaly_scores",
     "make_ams_scorer",
     "make_outlier_scorer",
     "outlier_average_precision_scorer",
@@ -112,7 +113,7 @@ class OutlierScorer(BaseEstimator):
         if self.response not in ("score", "predict"):
             raise ValueError(f"response={self.response!r} must be 'score' or 'predict'.")
         anomaly = anomaly_flags(y, self.anomaly_label)
-        respond = _predict_anomaly if self.response == "predict" else _anomaly_score
+        respond = _predict_anomaly if self.response == "predict" else anomaly_scores
         params = dict(self.metric_params or {})
         if sample_weight is not None:
             params["sample_weight"] = np.asarray(sample_weight, dtype=np.float64)
@@ -226,8 +227,28 @@ def _max_ams_value(y_true: Any, y_score: Any, sample_weight: Any = None, **param
     return max_ams(y_true, y_score, sample_weight, **params).value
 
 
-def _anomaly_score(estimator: Any, X: Any, anomaly_label: Any) -> NDArray[np.float64]:
-    """Give scores, higher = more anomalous."""
+def anomaly_scores(estimator: Any, X: Any, anomaly_label: Any = None) -> NDArray[np.float64]:
+    """Give the scores of a detector of any origin or of a classifier, higher = more anomalous.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted detector or binary classifier, or a Pipeline or search around one.
+    X : array-like of shape (n_samples, n_features)
+        Rows.
+    anomaly_label : object, default=None
+        The value in a classifier's ``classes_`` that marks an anomaly.
+
+    Returns
+    -------
+    ndarray of float64 of shape (n_samples,)
+        Scores in which anomalies are high.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` gives no score of a known direction.
+    """
     if is_classifier(estimator):
         if hasattr(estimator, "decision_function"):
             score = np.asarray(estimator.decision_function(X), dtype=np.float64)

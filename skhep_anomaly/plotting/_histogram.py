@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Histogram", "bin_scores", "choose_edges"]
 
-OUTER = 0.01  # share of the events that may be folded into the last bin
+OUTER = 0.02  # share of the events that may be folded into the last bin
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def choose_edges(
     bins : int or ndarray of shape (n_bins + 1,)
         Number of bins, or their edges.
     score_range : tuple of float or None
-        Ends of the range; None: the scores' own, without 1 % at an end that reaches far out.
+        Ends of the range; None: the scores' own, without 2 % at an end that reaches far out.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def choose_edges(
 
 
 def _range(scores: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the scores' range; an end is cut where its outer 1 % takes a large part of it."""
+    """Return the scores' range; an end is cut where its outer 2 % takes a large part of it."""
     low, inner_low, inner_high, high = np.quantile(scores, [0, OUTER, 1 - OUTER, 1])
     inner = inner_high - inner_low
     low = inner_low if inner > 0 and inner_low - low > inner / 2 else low

@@ -11,17 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
 
-from skhep_anomaly.metrics.scorers import _anomaly_score
-
-__all__ = ["anomaly_scores", "check_labels", "estimator_name", "last_step", "own_threshold"]
-
-
-def anomaly_scores(estimator: Any, X: Any, anomaly_label: Any = None) -> NDArray[np.float64]:
-    """Return the anomaly score of every row, higher = more anomalous."""
-    check_is_fitted(estimator)
-    return _anomaly_score(estimator, X, anomaly_label)
+__all__ = ["check_labels", "estimator_name", "last_step", "own_threshold"]
 
 
 def last_step(estimator: Any) -> Any:

@@ -263,11 +263,11 @@ class LatentMapDisplay:
         for axis, column, orientation in ((above, 0, "vertical"), (right, 1, "horizontal")):
             for kind, colour, _ in CLASSES:
                 rows = self.signal if kind == "signal" else ~self.signal
-                values = self.latent[rows, column].clip(edges[column][0], edges[column][-1])
-                counts, _ = np.histogram(values, edges[column], weights=self.weight[rows])
+                weight = self.weight[rows]
+                counts, _ = np.histogram(self.latent[rows, column], edges[column], weights=weight)
                 fill = kind == "background"
                 axis.stairs(
-                    counts / counts.sum(),
+                    counts / weight.sum(),
                     edges[column],
                     color=colour,
                     orientation=orientation,

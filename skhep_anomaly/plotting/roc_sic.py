@@ -11,15 +11,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skhep_anomaly._random import seed_sequence
+from skhep_anomaly.metrics.scorers import anomaly_scores
 from skhep_anomaly.plotting._axes import SMALL_SIZE, decorate, open_panels, plain_text
 from skhep_anomaly.plotting._curves import ModelCurves, model_curves
 from skhep_anomaly.plotting._palette import DASHES, GUIDE, SERIES
-from skhep_anomaly.plotting._scores import anomaly_scores, estimator_name
+from skhep_anomaly.plotting._scores import estimator_name
 
 __all__ = ["RocSicDisplay"]
 
+DRAWN_POINTS = 400  # of each curve: as fine as the print, and a tenth of the file
 FEW = 3  # models whose legend fits into the ROC panel
 
 
@@ -176,7 +179,7 @@ class RocSicDisplay:
     @property
     def figure_size(self) -> tuple[float, float]:
         """Width and height [inch] that suit two square panels and the legend."""
-        return (9.4, 4.4) if len(self.curves) <= FEW else (11.6, 4.4)
+        return (9.4, 4.4) if len(self.curves) <= FEW else (10.6, 4.1)
 
     def plot(self, ax: Any = None) -> Self:
         """Draw the two panels.
@@ -216,16 +219,30 @@ class RocSicDisplay:
         roc_ax.plot(line, line, color=GUIDE, linewidth=0.9, linestyle=":", zorder=1)
         sic_ax.plot(line, np.sqrt(line), color=GUIDE, linewidth=0.9, linestyle=":", zorder=1)
         sic_ax.axhline(1.0, color=GUIDE, linewidth=0.9, zorder=1)
+        sic_ax.text(0.02, 1.005, "no cut", color=GUIDE, fontsize=SMALL_SIZE, va="bottom")
         roc_ax.text(0.72, 0.68, "random", color=GUIDE, fontsize=SMALL_SIZE, ha="left", va="top")
 
     def _finish(self, roc_ax: Any, sic_ax: Any) -> None:
-        decorate(roc_ax, "background efficiency $ε_B$", "signal efficiency $ε_S$")
-        decorate(sic_ax, "signal efficiency $ε_S$", "significance improvement $ε_S/\\sqrt{ε_B}$")
+        decorate(
+            roc_ax, r"background efficiency $\varepsilon_B$", r"signal efficiency $\varepsilon_S$"
+        )
+        decorate(
+            sic_ax,
+            r"signal efficiency $\varepsilon_S$",
+            r"significance improvement  $\varepsilon_S\,/\sqrt{\varepsilon_B}$",
+        )
         roc_ax.set(xlim=(0, 1), ylim=(0, 1))
         tops = [curve.max_sic for curve in self.curves]
         sic_ax.set(xlim=(0, 1), ylim=(0, 1.15 * max(tops)))
         handles, labels = roc_ax.get_legend_handles_labels()
-        look = {"frameon": False, "fontsize": SMALL_SIZE, "handlelength": 2.6}
+        look: dict[str, Any] = {
+            "frameon": False,
+            "fontsize": SMALL_SIZE,
+            "handlelength": 2.6,
+            "title": "area under the ROC curve",
+            "title_fontsize": SMALL_SIZE,
+            "alignment": "left",
+        }
         if len(self.curves) <= FEW:
             roc_ax.legend(handles, labels, loc="lower right", **look)
         else:
@@ -235,9 +252,6 @@ class RocSicDisplay:
                 loc="upper left",
                 bbox_to_anchor=(1.02, 1.0),
                 borderaxespad=0.0,
-                title="AUC",
-                title_fontsize=SMALL_SIZE,
-                alignment="left",
                 **look,
             )
 
@@ -246,14 +260,21 @@ def _draw_model(roc_ax: Any, sic_ax: Any, curve: ModelCurves, colour: str, dashe
     error = "" if np.isnan(curve.roc_auc_std) else f" ± {curve.roc_auc_std:.3f}"
     style = {"color": colour, "linestyle": dashes, "linewidth": 1.6}
     roc_ax.plot(
-        curve.background_efficiency,
-        curve.signal_efficiency,
+        *_thin(curve.background_efficiency, curve.signal_efficiency),
         label=f"{plain_text(curve.name)}: {curve.roc_auc:.3f}{error}",
         **style,
     )
-    sic_ax.plot(curve.sic.signal_efficiency, curve.sic.sic, **style)
+    sic_ax.plot(*_thin(curve.sic.signal_efficiency, curve.sic.sic), **style)
     for ax, band in ((roc_ax, curve.roc_band), (sic_ax, curve.sic_band)):
         if band is not None:
             ax.fill_between(
                 band.abscissa, band.low, band.high, color=colour, alpha=0.18, linewidth=0
             )
+
+
+def _thin(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[Any, Any]:
+    """Return points of a curve that are as far apart as the eye can tell, both ends among them."""
+    path = np.cumsum(np.hypot(np.diff(x, prepend=x[0]), np.diff(y, prepend=y[0])))
+    kept = np.searchsorted(path, np.linspace(0, path[-1], DRAWN_POINTS)).clip(max=len(x) - 1)
+    kept = np.unique(np.concatenate([[0], kept, [len(x) - 1]]))
+    return x[kept], y[kept]

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from skhep_anomaly.metrics.scorers import anomaly_scores
 from skhep_anomaly.plotting._axes import SMALL_SIZE, decorate, open_panels, plain_text
 from skhep_anomaly.plotting._histogram import Histogram
 from skhep_anomaly.plotting._palette import BACKGROUND, GUIDE, INK, SIGNAL
@@ -22,7 +23,7 @@ from skhep_anomaly.plotting._score_panel import (
     read_train,
     split_groups,
 )
-from skhep_anomaly.plotting._scores import anomaly_scores, own_threshold
+from skhep_anomaly.plotting._scores import own_threshold
 from skhep_anomaly.plotting._thresholds import Thresholds
 
 __all__ = ["ScoreHistogramDisplay"]
@@ -281,7 +282,7 @@ class ScoreHistogramDisplay:
             self._y_label(panel, density),
             title=plain_text(panel.title),
         )
-        ax.legend(frameon=False, fontsize=SMALL_SIZE, loc="upper right", handlelength=1.8)
+        _draw_legend(ax, len(panel.thresholds))
 
     def _y_label(self, panel: ScorePanel, density: bool) -> str:
         widths = np.diff(panel.edges)
@@ -319,8 +320,26 @@ def _draw_train(ax: Any, edges: Any, histogram: Histogram, scale: float, label: 
 
 def _legend_entry(histogram: Histogram, weighted: bool) -> str:
     name = histogram.kind if histogram.sample == "test" else f"{histogram.kind}, train (scaled)"
-    total = f", Σw = {histogram.counts.sum():.4g}" if weighted else ""
-    return f"{name}: {histogram.n_events:,}{total}"
+    total = histogram.counts.sum()
+    weights = f", Σw = {f'{total:,.0f}' if total >= 1000 else f'{total:.4g}'}" if weighted else ""
+    return f"{name}: {histogram.n_events:,}{weights}"
+
+
+def _draw_legend(ax: Any, n_thresholds: int) -> None:
+    """List samples first, thresholds after them."""
+    from matplotlib.lines import Line2D
+
+    handles, labels = ax.get_legend_handles_labels()
+    lines = [i for i, handle in enumerate(handles) if isinstance(handle, Line2D)][:n_thresholds]
+    order = [*(i for i in range(len(handles)) if i not in lines), *lines]
+    ax.legend(
+        [handles[i] for i in order],
+        [labels[i] for i in order],
+        frameon=False,
+        fontsize=SMALL_SIZE,
+        loc="upper right",
+        handlelength=1.8,
+    )
 
 
 def _outside_note(panel: ScorePanel) -> str:
@@ -342,6 +361,6 @@ def _set_heights(ax: Any, drawn: Sequence[Any], is_log: bool) -> None:
         ax.set_ylim(0, 1.45 * top)
         return
     bottom = 0.5 * min(counts[counts > 0].min() for counts in drawn if (counts > 0).any())
-    bottom = max(bottom, 1e-5 * top)
+    bottom = max(bottom, 1e-7 * top)
     ax.set_yscale("log")
-    ax.set_ylim(bottom, top * (top / bottom) ** 0.45)
+    ax.set_ylim(bottom, top * (top / bottom) ** 0.35)

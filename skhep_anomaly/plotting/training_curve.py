@@ -217,7 +217,7 @@ class TrainingCurveDisplay:
         self._mark_best()
         self.ax_.set_yscale(y_scale)
         decorate(self.ax_, "epoch", self.loss_name)
-        self.ax_.xaxis.set_major_locator(MaxNLocator(integer=True))
+        self.ax_.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         self.ax_.margins(x=0.02, y=0.12)
         self.ax_.legend(frameon=False, fontsize=SMALL_SIZE + 0.5)
         return self
