@@ -67,7 +67,7 @@ pre span { white-space: nowrap; }
 .key .best { padding: .05rem .4rem; border-radius: 3px; color: var(--ink); }
 figure { margin: 0 0 2.5rem; }
 figure img {
-  display: block; width: 100%; height: auto; background: var(--card); border: 1px solid
+  display: block; max-width: 100%; height: auto; background: var(--card); border: 1px solid
     var(--line);
   border-radius: 6px; padding: .75rem;
 }

@@ -20,6 +20,9 @@ from skhep_anomaly.report.table import Table
 __all__ = ["facts_html", "figure_html", "page_html", "table_html", "text"]
 
 
+PIXELS_PER_INCH = 110  # of a figure on the screen, so that its letters match the text's
+
+
 def text(value: Any) -> str:
     """Return a value as escaped HTML text, with the reader's home folder written as "~".
 
@@ -112,8 +115,9 @@ def figure_html(picture: Picture, number: int, uri: str) -> str:
     html : str
         A ``<figure>``.
     """
+    width, height = (round(PIXELS_PER_INCH * inches) for inches in picture.drawn.get_size_inches())
     return (
-        f'<figure><img src="{uri}" alt="{text(picture.alt)}">\n'
+        f'<figure><img src="{uri}" width="{width}" height="{height}" alt="{text(picture.alt)}">\n'
         f"<figcaption><b>Figure {number}.</b> {text(picture.caption)}</figcaption></figure>\n"
     )
 
