@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from pathlib import Path
@@ -26,12 +25,12 @@ extensions = [
     "numpydoc",
     "sphinx_gallery.gen_gallery",
     "api_pages",
+    "docstrings",
 ]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 exclude_patterns = ["_build", "gallery", "auto_gallery/*.py", "auto_gallery/**/*.ipynb"]
 templates_path = ["_templates"]
-default_role = "any" if os.environ.get("SKHEP_ANOMALY_STRICT_ROLES") else None
-nitpicky = False
+default_role = "code"  # `name` in a docstring is code
 
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3

@@ -1,0 +1,43 @@
+"""Fits docstrings to reStructuredText before numpydoc reads them.
+
+A fitted attribute ends in an underscore, which reStructuredText takes for a link: `offset_` in
+plain prose or in a type is escaped here, so that docstrings stay readable as text. The methods
+that scikit-learn adds for metadata routing are left out; their text points into its own site.
+"""
+
+from __future__ import annotations
+
+import re
+
+QUOTED_OR_FITTED = re.compile(r"(``.+?``|`.+?`_?)|(?<![\w:|])([A-Za-z]\w*[A-Za-z0-9])_(?![\w`])")
+ROUTING = re.compile(r"set_\w+_request|get_metadata_routing")
+
+
+def escape(text: str) -> str:
+    """Escape the last underscore of fitted names outside of backticks."""
+    return QUOTED_OR_FITTED.sub(lambda m: m.group(1) or rf"{m.group(2)}\_", text)
+
+
+def escape_line(line: str) -> str:
+    """Leave doctests and the names before a colon (`offset_ : float`) as they are."""
+    if line.lstrip().startswith((">>>", "...")):
+        return line
+    name, colon, rest = line.partition(" : ")
+    return name + colon + escape(rest) if colon else escape(line)
+
+
+def process(app, what, name, obj, options, lines) -> None:
+    """Change the lines in place, as autodoc wants it."""
+    lines[:] = [escape_line(line) for line in lines]
+
+
+def skip(app, what, name, obj, skipped, options) -> bool | None:
+    """Leave out metadata routing; None says no opinion."""
+    return True if ROUTING.fullmatch(name) else None
+
+
+def setup(app) -> dict[str, bool]:
+    """Sphinx calls this; the priority puts it before numpydoc."""
+    app.connect("autodoc-process-docstring", process, priority=100)
+    app.connect("autodoc-skip-member", skip)
+    return {"parallel_read_safe": True}
