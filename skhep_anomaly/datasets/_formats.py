@@ -7,6 +7,7 @@ first chunk is handed out.
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,9 @@ def iter_parquet(path: Path, columns: Sequence[str] | None, batch_rows: int) -> 
     """Chunks of a parquet file; empty row groups are passed over."""
     with _open_parquet(path) as file:
         schema = file.schema_arrow
-        wanted = list(columns) if columns is not None else list(schema.names)
-        check_columns(path, list(schema.names), wanted)
+        found = _names(schema)
+        wanted = list(columns) if columns is not None else found
+        check_columns(path, found, wanted)
         _check_flat(path, schema, wanted)
         check_not_empty(path, file.metadata.num_rows)
         for batch in file.iter_batches(batch_rows, columns=wanted, use_threads=False):
@@ -85,7 +87,12 @@ def iter_parquet(path: Path, columns: Sequence[str] | None, batch_rows: int) -> 
 def parquet_columns(path: Path) -> list[str]:
     """Names in the schema of a parquet file."""
     with _open_parquet(path) as file:
-        return list(file.schema_arrow.names)
+        return _names(file.schema_arrow)
+
+
+def _names(schema: Any) -> list[str]:
+    """Columns without the nameless row numbers that pandas may have stored beside them."""
+    return [name for name in schema.names if not re.fullmatch(r"__index_level_\d+__", name)]
 
 
 def _open_parquet(path: Path) -> Any:

@@ -35,8 +35,19 @@ def iter_hdf5(path: Path, columns: Sequence[str], batch_rows: int) -> Iterator[d
             for name in columns:
                 values, _ = places[name]
                 if values.name not in blocks:
-                    blocks[values.name] = values[start : start + batch_rows]
+                    blocks[values.name] = _read(path, values, start, start + batch_rows)
             yield {name: blocks[places[name][0].name][:, places[name][1]] for name in columns}
+
+
+def _read(path: Path, values: Any, start: int, stop: int) -> np.ndarray:
+    try:
+        return values[start:stop]
+    except OSError as error:
+        msg = (
+            f"{path}: the values cannot be decompressed ({error}). Filters such as blosc come with "
+            "the package hdf5plugin (import it first); or convert the file to parquet."
+        )
+        raise ValueError(msg) from error
 
 
 def _open(path: Path) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from urllib.error import URLError
 from urllib.parse import unquote, urlsplit
@@ -133,7 +134,7 @@ def _download(url: str, temporary: Path, target: Path, expected: str, timeout: f
             while block := answer.read(_BLOCK):
                 digest.update(block)
                 file.write(block)
-    except (URLError, OSError) as error:
+    except (URLError, OSError, HTTPException) as error:
         msg = (
             f"Could not download {url}: {error}. Without a network, get the file elsewhere and "
             f"place it by hand as {target} (sha256 {expected}), then call again."

@@ -106,10 +106,10 @@ def iter_table(
     tree : str, optional
         Name of the TTree or RNTuple of a ROOT file.
 
-    Yields
-    ------
-    chunk : DataFrame
-        At most ``batch_rows`` rows; the index counts on from chunk to chunk.
+    Returns
+    -------
+    chunks : iterator of DataFrame
+        Each of at most ``batch_rows`` rows; the index counts on from chunk to chunk.
 
     Raises
     ------
