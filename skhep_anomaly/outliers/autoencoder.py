@@ -25,12 +25,12 @@ from skhep_anomaly.nn import (
     Autoencoder,
     ModuleAutoencoder,
     ResidualMetric,
-    SecondMoments,
     Standardizer,
 )
 from skhep_anomaly.outliers._base import Detector
 from skhep_anomaly.outliers._neighbours import draw_reference, mean_distance
 from skhep_anomaly.outliers._reconstruction import LEVELS, ReconstructionLoss
+from skhep_anomaly.outliers._residuals import learn_metric
 from skhep_anomaly.outliers._robust import PROXIMAL_STEPS
 from skhep_anomaly.outliers._tail import learn_tail, log_log_tail
 from skhep_anomaly.training import Net
@@ -403,23 +403,7 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detec
     def _finish(self, X: NDArray[Any], weight: NDArray[np.float64] | None) -> None:
         """Learn covariance of the residuals, medians of the levels, and what "hybrid" needs."""
         module = self.net_.module_
-        module.eval()
-        n_sets = len(self._levels) * self.n_members
-        moments = SecondMoments(n_sets, int(np.prod(self.row_shape_)), module.metric.center.device)
-        weights = (
-            None if weight is None else torch.from_numpy(weight).to(module.metric.center.device)
-        )
-        start = 0
-
-        def gather(x: Tensor) -> Tensor:
-            nonlocal start
-            part = None if weights is None else weights[start : start + len(x)]
-            moments.add(self._residuals(x), part)
-            start += len(x)
-            return x[:, :0]
-
-        self._map(gather, X)
-        module.metric.learn(moments)
+        learn_metric(module.metric, self._residuals, X, weight, module=module)
         self._learn_medians(X, weight)
         if self.score_kind == "hybrid":
             self._learn_hybrid(X, weight)
