@@ -14,6 +14,7 @@ from torch import nn
 
 import skhep_anomaly
 from skhep_anomaly import AEOutlierDetector, ModelFileError, load
+from skhep_anomaly.persistence import save
 
 PUBLIC = [getattr(skhep_anomaly, name) for name in skhep_anomaly.__all__]
 SAVED = [
@@ -176,3 +177,24 @@ def test_callback_and_threshold_function_are_named(X, tmp_path):
     with pytest.raises(TypeError, match="AEOutlierDetector cannot be saved: threshold=<function"):
         detector.save(tmp_path / "m")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_foreign_detector_is_named(X, tmp_path):
+    from pyod.models.knn import KNN
+
+    from skhep_anomaly.outliers.pyod import PyODAdapter
+
+    adapter = fitted(PyODAdapter(KNN(n_neighbors=3)), X)
+    with pytest.raises(TypeError, match=r"PyODAdapter cannot be saved: detector=KNN\(") as error:
+        adapter.save(tmp_path / "m")
+    assert "skops" in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_transformer_of_ours(tmp_path):
+    X = np.array([[1.0, -999.0], [3.0, 4.0], [-999.0, 6.0]])
+    sentinel = skhep_anomaly.MissingSentinel(strategy="mean").fit(X)
+    save(sentinel, tmp_path / "m")
+    again = load(tmp_path / "m").transform(X)
+    np.testing.assert_array_equal(again, sentinel.transform(X))
+    assert again[0, 1] == 5.0
