@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 QUOTED_OR_FITTED = re.compile(r"(``.+?``|`.+?`_?)|(?<![\w:|])([A-Za-z]\w*[A-Za-z0-9])_(?![\w`])")
+REFERENCE = re.compile(r"\.\. \[\w+\]")
 ROUTING = re.compile(r"set_\w+_request|get_metadata_routing")
 
 
@@ -26,9 +27,19 @@ def escape_line(line: str) -> str:
     return name + colon + escape(rest) if colon else escape(line)
 
 
+def indent_references(lines: list[str]) -> list[str]:
+    """Indent the second and later lines of `.. [1] Author, title`, which reads well without."""
+    done, inside = [], False
+    for line in lines:
+        inside = bool(line.strip()) and (inside or REFERENCE.match(line) is not None)
+        flat = inside and not line.startswith((" ", ".."))
+        done.append(f"   {line}" if flat else line)
+    return done
+
+
 def process(app, what, name, obj, options, lines) -> None:
     """Change the lines in place, as autodoc wants it."""
-    lines[:] = [escape_line(line) for line in lines]
+    lines[:] = indent_references([escape_line(line) for line in lines])
 
 
 def skip(app, what, name, obj, skipped, options) -> bool | None:
