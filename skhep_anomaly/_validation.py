@@ -159,7 +159,10 @@ def check_weights(
     """
     if sample_weight is None:
         return None
-    weight = np.array(_check_sample_weight(sample_weight, X, dtype=np.float64), dtype=np.float64)
+    weight = np.array(
+        _check_sample_weight(sample_weight, X, dtype=np.float64, allow_all_zero_weights=True),
+        dtype=np.float64,
+    )
     negative = int((weight < 0).sum())
     if negative:
         raise ValueError(

@@ -19,6 +19,9 @@ class Standardizer(nn.Module):
         Clipping bound in units of `scale`; infinity clips only what overflows.
     """
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, mean: object, scale: object, bound: float = 8.0) -> None:
         super().__init__()
         self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float64).clone())

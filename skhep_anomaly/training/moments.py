@@ -48,7 +48,7 @@ def column_moments(
     for rows in chunks:
         variance += _weighted_sum((X[rows] / shrink - mean) ** 2, weight, rows) / total
     std = np.sqrt(variance)
-    tiny = 10 * np.finfo(X.dtype).eps * top / shrink
+    tiny = 500 * np.finfo(np.float64).eps * top / shrink  # sums are float64 whatever X is
     return mean * shrink, np.where(std > tiny, std * shrink, 1.0)
 
 
