@@ -26,6 +26,7 @@ _EXPORTS: dict[str, str] = {
     "EventBunch": "skhep_anomaly.datasets",
     "fetch": "skhep_anomaly.datasets",
     "iter_table": "skhep_anomaly.datasets",
+    "LatentMapDisplay": "skhep_anomaly.plotting",
     "load": "skhep_anomaly.persistence",
     "load_higgs": "skhep_anomaly.datasets",
     "load_higgsml": "skhep_anomaly.datasets",
@@ -49,14 +50,18 @@ _EXPORTS: dict[str, str] = {
     "outlier_roc_auc_scorer": "skhep_anomaly.metrics",
     "read_root": "skhep_anomaly.datasets",
     "read_table": "skhep_anomaly.datasets",
+    "RocSicDisplay": "skhep_anomaly.plotting",
+    "ScoreHistogramDisplay": "skhep_anomaly.plotting",
     "sic_curve": "skhep_anomaly.metrics",
     "SimulatorError": "skhep_anomaly.exceptions",
     "table_columns": "skhep_anomaly.datasets",
+    "TrainingCurveDisplay": "skhep_anomaly.plotting",
     "TrainingDivergedError": "skhep_anomaly.exceptions",
     "weighted_average_precision": "skhep_anomaly.metrics",
     "weighted_precision_recall_curve": "skhep_anomaly.metrics",
     "weighted_roc_auc": "skhep_anomaly.metrics",
     "weighted_roc_curve": "skhep_anomaly.metrics",
+    "write_report": "skhep_anomaly.report",
 }
 
 __all__ = ["__version__", *_EXPORTS]  # noqa: PLE0604 - the keys are strings

@@ -15,7 +15,7 @@ from typing import Any
 
 __all__ = ["Picture", "data_uri"]
 
-SVG_IS_SMALL = 120_000  # bytes; below this, sharpness is worth more than size
+SVG_IS_SMALL = 250_000  # bytes; below this, sharpness is worth more than size
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Picture:
         return getattr(self.figure, "figure_", self.figure)
 
 
-def data_uri(figure: Any, *, dpi: int = 160) -> str:
+def data_uri(figure: Any, *, dpi: int = 160, svg_bytes: int = SVG_IS_SMALL) -> str:
     """Return a figure as a ``data:`` address, SVG where small, else the smaller of SVG and PNG.
 
     Parameters
@@ -73,6 +73,8 @@ def data_uri(figure: Any, *, dpi: int = 160) -> str:
         What to draw.
     dpi : int, default=160
         Resolution of the PNG, and of what the SVG holds as pixels.
+    svg_bytes : int, default=250_000
+        Largest SVG that is taken without a look at the PNG.
 
     Returns
     -------
@@ -80,7 +82,7 @@ def data_uri(figure: Any, *, dpi: int = 160) -> str:
         ``data:image/…;base64,…``
     """
     image, kind = _svg(figure, dpi), "svg+xml"
-    if len(image) > SVG_IS_SMALL:
+    if len(image) > svg_bytes:
         pixels = _png(figure, dpi)
         if len(pixels) < len(image):
             image, kind = pixels, "png"
@@ -98,7 +100,13 @@ def _svg(figure: Any, dpi: int) -> bytes:
     text = re.sub(
         r"<!--.*?-->|<\?xml.*?\?>|<!DOCTYPE.*?>", "", buffer.getvalue().decode(), flags=re.S
     )
+    text = re.sub(r' (?:d|x|y)="[^"]*"', _shorten, text)
     return re.sub(r"\s*\n\s*", "\n", text).strip().encode()
+
+
+def _shorten(attribute: re.Match[str]) -> str:
+    """Cut coordinates at a hundredth of a point."""
+    return re.sub(r"(\.\d\d)\d+", r"\1", attribute[0])
 
 
 def _png(figure: Any, dpi: int) -> bytes:

@@ -13,13 +13,14 @@ from typing import Any
 
 from skhep_anomaly.report.machine import machine_summary, package_versions
 from skhep_anomaly.report.page import facts_html, figure_html, page_html, table_html, text
-from skhep_anomaly.report.picture import Picture, data_uri
+from skhep_anomaly.report.picture import SVG_IS_SMALL, Picture, data_uri
 from skhep_anomaly.report.table import Table
 
 __all__ = ["write_report"]
 
 MAX_BYTES = 1_000_000
-RESOLUTIONS = (160, 110, 80, 55)  # dots per inch, tried until the file is small enough
+QUALITIES = ((160, SVG_IS_SMALL), (160, 120_000), (130, 50_000), (90, 0), (55, 0))
+"""Dots per inch and largest SVG of a figure, tried until the file is small enough."""
 
 
 def write_report(
@@ -98,8 +99,8 @@ def write_report(
         "Versions": package_versions() if versions is None else versions,
         "Machine": machine_summary() if machine is None else machine,
     }
-    for dpi in RESOLUTIONS:
-        images = [data_uri(picture.drawn, dpi=dpi) for picture in figures]
+    for dpi, svg_bytes in QUALITIES:
+        images = [data_uri(figure.drawn, dpi=dpi, svg_bytes=svg_bytes) for figure in figures]
         page = page_html(
             title=title,
             subtitle=date or "",
