@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import warnings
 
 import numpy as np
@@ -98,7 +99,7 @@ def test_unfitted_is_refused(cls, tmp_path):
         {"random_state": np.random.SeedSequence(4)},
         {"random_state": None},
     ],
-    ids=str,
+    ids=lambda parameters: re.sub(r" at 0x\w+", "", str(parameters)),
 )
 def test_autoencoder_in_many_forms(X, tmp_path, params):
     detector = fitted(AEOutlierDetector(**{"max_epochs": 2, "random_state": 0, **params}), X)
