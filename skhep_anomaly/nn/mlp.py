@@ -58,7 +58,7 @@ class MLP(nn.Module):
         self._shapes = [s for i, o in pairwise(sizes) for s in ((i, o), (1, o))]
         self._lengths = [a * b for a, b in self._shapes]
         self.flat = nn.Parameter(torch.zeros(n_members, sum(self._lengths)))
-        self._views: tuple[int, list[Tensor]] | None = None
+        self._views: dict[str, tuple[int, list[tuple[Tensor, Tensor]]]] = {}
 
     @property
     def n_layers(self) -> int:
@@ -90,10 +90,14 @@ class MLP(nn.Module):
         """Give (weight, bias) of each layer as views of ``flat``, differentiable under autograd."""
         if torch.is_grad_enabled() and self.flat.requires_grad:
             return self._pairs(self._split(self.flat))
-        key = self.flat.data_ptr()
-        if self._views is None or self._views[0] != key:
-            self._views = (key, self._split(self.flat.data))
-        return self._pairs(self._views[1])
+        return self._cached("weight", self.flat.data)
+
+    def _cached(self, name: str, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Give the layers' views of a buffer, made anew only when the buffer has moved."""
+        key = flat.data_ptr()
+        if self._views.get(name, (0,))[0] != key:
+            self._views[name] = (key, self._pairs(self._split(flat)))
+        return self._views[name][1]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map input to output."""
@@ -165,7 +169,7 @@ class MLP(nn.Module):
         """
         if self.flat.grad is None:
             self.flat.grad = torch.empty_like(self.flat)
-        grads = self._pairs(self._split(self.flat.grad))
+        grads = self._cached("gradient", self.flat.grad)
         layers = self.layers()
         product = torch.mm if self.n_members == 1 else torch.bmm
         for index in range(self.n_layers - 1, -1, -1):
@@ -185,4 +189,4 @@ class MLP(nn.Module):
 
     def __getstate__(self) -> dict[str, object]:
         """Leave the cached views out of copies and pickles."""
-        return {**self.__dict__, "_views": None}
+        return {**self.__dict__, "_views": {}}
