@@ -74,15 +74,15 @@ def data_uri(figure: Any, *, dpi: int = 160, svg_bytes: int = SVG_IS_SMALL) -> s
     dpi : int, default=160
         Resolution of the PNG, and of what the SVG holds as pixels.
     svg_bytes : int, default=250_000
-        Largest SVG that is taken without a look at the PNG.
+        Largest SVG that is taken without a look at the PNG; 0: always PNG.
 
     Returns
     -------
     uri : str
         ``data:image/…;base64,…``
     """
-    image, kind = _svg(figure, dpi), "svg+xml"
-    if len(image) > svg_bytes:
+    image, kind = (_svg(figure, dpi), "svg+xml") if svg_bytes else (_png(figure, dpi), "png")
+    if kind == "svg+xml" and len(image) > svg_bytes:
         pixels = _png(figure, dpi)
         if len(pixels) < len(image):
             image, kind = pixels, "png"
