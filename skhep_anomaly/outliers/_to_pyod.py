@@ -14,6 +14,8 @@ from pyod.models.base import BaseDetector
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from skhep_anomaly.outliers._offset import normality
+
 __all__ = ["EstimatorDetector"]
 
 
@@ -36,20 +38,3 @@ class EstimatorDetector(BaseDetector):  # type: ignore[misc]
         """Give PyOD's score: higher = more anomalous."""
         check_is_fitted(self, "estimator_")
         return -np.asarray(normality(self.estimator_)(X), dtype=np.float64).ravel()
-
-
-def normality(estimator: Any) -> Any:
-    """Give the method whose values are higher for more normal rows.
-
-    Raises
-    ------
-    TypeError
-        If the estimator has none.
-    """
-    for name in ("score_samples", "decision_function"):
-        if hasattr(estimator, name):
-            return getattr(estimator, name)
-    raise TypeError(
-        f"{type(estimator).__name__} has neither score_samples nor decision_function, so it gives "
-        "no score of normality; use an outlier detector (LocalOutlierFactor needs novelty=True)."
-    )
