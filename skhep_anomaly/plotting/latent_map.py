@@ -88,7 +88,7 @@ class LatentMapDisplay:
         y : array-like of shape (n_samples,)
             1 (or True, or ``anomaly_label``) is signal; with labels −1 and +1, −1 is.
         names : sequence of str, default=None
-            Names of the latent coordinates; None: those of ``get_feature_names_out``.
+            Names of the latent coordinates; None: z₁, z₂.
         **parameters
             Further parameters of `from_predictions`.
 
@@ -108,8 +108,6 @@ class LatentMapDisplay:
                 f"{type(estimator).__name__} has no transform; pass its latent coordinates to "
                 "from_predictions."
             )
-        if names is None and hasattr(estimator, "get_feature_names_out"):
-            names = estimator.get_feature_names_out()
         return cls.from_predictions(
             y, np.asarray(estimator.transform(X)), names=names, **parameters
         )
@@ -258,6 +256,8 @@ class LatentMapDisplay:
 
     def _draw_margins(self, ax: Any, edges: list[NDArray[np.float64]]) -> tuple[Any, Any]:
         """Draw each class's distribution, scaled to one, above and to the right of the scatter."""
+        from matplotlib.ticker import MaxNLocator
+
         above = ax.inset_axes([0.0, 1.03, 1.0, 0.22], sharex=ax)
         right = ax.inset_axes([1.03, 0.0, 0.22, 1.0], sharey=ax)
         for axis, column, orientation in ((above, 0, "vertical"), (right, 1, "horizontal")):
@@ -279,6 +279,8 @@ class LatentMapDisplay:
         right.tick_params(which="both", direction="in", labelleft=False, labelsize=8)
         above.set_ylabel("share / bin", fontsize=SMALL_SIZE)
         right.set_xlabel("share / bin", fontsize=SMALL_SIZE)
+        above.yaxis.set_major_locator(MaxNLocator(3))
+        right.xaxis.set_major_locator(MaxNLocator(2, prune="lower"))
         above.set_ylim(bottom=0)
         right.set_xlim(left=0)
         for axis in (above, right):

@@ -87,7 +87,7 @@ def test_from_estimator_transforms_and_names(events):
     pca = PCA(3).fit(X)
     display = LatentMapDisplay.from_estimator(pca, X, y, plot=False)
     np.testing.assert_array_equal(display.latent, pca.transform(X)[:, :2])
-    assert display.names == ("pca0", "pca1")
+    assert display.names == ("$z_1$", "$z_2$")
     named = LatentMapDisplay.from_estimator(pca, X, y, names=["p [GeV]", "q", "r"], plot=False)
     assert named.names == ("p [GeV]", "q")
 
