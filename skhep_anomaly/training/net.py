@@ -123,7 +123,7 @@ class Net(NeuralNet):  # type: ignore[misc]
 
     def _give_generator(self, generator: torch.Generator | None) -> None:
         for part in self.module_.modules():
-            if hasattr(part, "generator"):
+            if "generator" in vars(part):  # not a submodule of that name
                 part.generator = generator
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> Net:
