@@ -30,7 +30,7 @@ space := $(subst ,, )
 INSTALL = $(if $(WHEELS),UV_FIND_LINKS="$(subst $(space),$(,),$(WHEELS))") \
 	"$(UV)" pip install --quiet --python $(BIN)/python -c $(CONSTRAINTS)
 else
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
+INSTALL = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c $(CONSTRAINTS)
 endif
 , := ,
 
@@ -89,7 +89,7 @@ endif
 
 $(VENV)/.dev: $(VENV)/.core
 ifeq ($(UV),)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --upgrade "pip>=25.1"
 endif
 	$(INSTALL) -e . --group dev
 	@touch $@
