@@ -63,6 +63,14 @@ def test_names_are_in_alphabetical_order():
     assert len(NAMES) == len(listed) >= 5
 
 
+def test_no_name_hides_a_room():
+    """`skhep_anomaly.metrics` must stay the room, whatever was imported first."""
+    folder = Path(skhep_anomaly.__file__).parent
+    rooms = {path.stem for path in folder.iterdir() if path.suffix in {"", ".py"}}
+    assert rooms & set(NAMES) == set()
+    assert len(rooms) > 3
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_docstrings(name):
     """Classes, their methods and functions are documented; tables and scorers need no docstring."""
