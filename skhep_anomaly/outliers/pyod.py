@@ -201,6 +201,11 @@ class PyODAdapter(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         self : estimator
+
+        Raises
+        ------
+        ValueError
+            If the detector has no such parameter.
         """
         if "detector" in params:
             self.detector = params.pop("detector")
@@ -208,6 +213,7 @@ class PyODAdapter(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
         chosen = {key: key for key in params if key not in own and "__" not in key}
         if isinstance(self.detector, type):
             chosen |= {f"detector__{name}": name for name in _constructor_defaults(self.detector)}
+            _refuse_unknown(self.detector, params)
         given = {name: params.pop(key) for key, name in chosen.items() if key in params}
         if given:
             self.detector_params = {**_as_dict(self.detector_params), **given}
@@ -447,6 +453,18 @@ def _constructor_defaults(cls: type) -> dict[str, Any]:
     return {
         p.name: p.default for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
     }
+
+
+def _refuse_unknown(cls: type, params: dict[str, Any]) -> None:
+    """Refuse a ``detector__name`` that the class does not take."""
+    allowed = _constructor_defaults(cls)
+    for key in params:
+        name = key.removeprefix("detector__")
+        if key != name and name not in allowed:
+            raise ValueError(
+                f"Invalid parameter {name!r} for the detector class {cls.__name__}. Valid "
+                f"parameters are: {sorted(allowed)!r}."
+            )
 
 
 def _seed(random_state: Any) -> int:
