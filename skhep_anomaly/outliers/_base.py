@@ -6,6 +6,7 @@ detector is here.
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable
 from numbers import Integral, Real
@@ -23,6 +24,7 @@ from skhep_anomaly._validation import (
     StrOptions,
     check_rows,
     check_weights,
+    iter_slices,
     weighted_quantile,
 )
 from skhep_anomaly.outliers._threshold import THRESHOLD_CONSTRAINTS, offset_from_scores
@@ -83,6 +85,10 @@ class Detector(SaveMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _finish(self, X: NDArray[Any], weight: NDArray[np.float64] | None) -> None:
         """Learn from the training rows what scoring needs, after the weights are fixed."""
+
+    def _threshold_rule(self) -> Any:
+        """Give the rule, number or callable for ``offset_``."""
+        return self.threshold
 
     def _max_epochs_rule(self, n_rows: int) -> int:
         """Give the epochs for ``max_epochs=None``: 800 steps (200 beyond 200 features)."""
@@ -185,6 +191,8 @@ class Detector(SaveMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
             self.dtype_ = "float32"
         self.device_ = device
         self._seeds = seed_sequence(self.random_state).spawn(4)
+        if _all_equal(X):
+            warnings.warn("All rows of X are equal: nothing tells them apart.", stacklevel=4)
         self._learn_shape(X, weight)
         self.net_ = self._make_net()
         if self.standardize:
@@ -208,7 +216,7 @@ class Detector(SaveMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.offset_ = offset_from_scores(
             -self._anomaly(X),
             weight,
-            threshold=self.threshold,
+            threshold=self._threshold_rule(),
             percentile=self.percentile,
             contamination=self.contamination,
         )
@@ -341,6 +349,11 @@ class Detector(SaveMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
             )
         self.offset_ = float(weighted_quantile(self.score_samples(X), fpr, sample_weight))
         return self
+
+
+def _all_equal(X: NDArray[Any]) -> bool:
+    """Tell whether every row is the first one, in chunks and mostly after one."""
+    return all((X[rows] == X[0]).all() for rows in iter_slices(len(X), 4096))
 
 
 def resolve_device(device: str) -> str:
