@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skhep_anomaly._random import seed_sequence, torch_generator
@@ -25,8 +25,8 @@ from skhep_anomaly._validation import (
     check_rows,
     check_weights,
     iter_slices,
-    weighted_quantile,
 )
+from skhep_anomaly.outliers._offset import OffsetMixin
 from skhep_anomaly.outliers._threshold import THRESHOLD_CONSTRAINTS, offset_from_scores
 from skhep_anomaly.persistence import SaveMixin
 from skhep_anomaly.training import Net, Rows, column_moments, map_rows
@@ -36,7 +36,7 @@ __all__ = ["Detector"]
 _STEPS, _STEPS_WIDE, _WIDE = 800, 200, 200
 
 
-class Detector(SaveMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
+class Detector(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
     """Base of the trained outlier detectors; not for direct use."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -213,8 +213,9 @@ class Detector(SaveMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """Train, set every fitted attribute from the best state, and pass on an interrupt."""
         interrupted = self._run_epochs(X, weight, epochs)
         self._finish(X, weight)
+        score = self._anomaly(X).astype(np.float64, copy=False)
         self.offset_ = offset_from_scores(
-            -self._anomaly(X),
+            np.negative(score, out=score),
             weight,
             threshold=self._threshold_rule(),
             percentile=self.percentile,
@@ -278,77 +279,8 @@ class Detector(SaveMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
             Higher = more normal.
         """
         check_is_fitted(self)
-        return -self._anomaly(self._check(X, reset=False)).astype(np.float64)
-
-    def anomaly_score(self, X: Any) -> NDArray[np.float64]:
-        """Give ``-score_samples(X)``: higher = more anomalous.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-        """
-        return -self.score_samples(X)
-
-    def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Give ``score_samples(X) - offset_``: below zero = outlier.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-        """
-        return self.score_samples(X) - self.offset_
-
-    def predict(self, X: Any) -> NDArray[np.int64]:
-        """Tell inliers (+1) from outliers (−1); a score equal to ``offset_`` is an inlier.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-        """
-        return np.where(self.score_samples(X) < self.offset_, -1, 1)
-
-    def set_threshold(self, X: Any, *, fpr: float, sample_weight: Any = None) -> Self:
-        """Move ``offset_`` so that a share `fpr` of the (normal) rows `X` is flagged.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Normal rows, best not those of ``fit``.
-        fpr : float in (0, 1)
-            False positive rate wanted.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Row weights.
-
-        Returns
-        -------
-        self : estimator
-
-        Raises
-        ------
-        ValueError
-            If `fpr` is out of range.
-        """
-        if not 0 < fpr < 1:
-            raise ValueError(
-                f"fpr={fpr!r} is out of range: a rate strictly between 0 and 1 is needed."
-            )
-        self.offset_ = float(weighted_quantile(self.score_samples(X), fpr, sample_weight))
-        return self
+        score = self._anomaly(self._check(X, reset=False)).astype(np.float64, copy=False)
+        return np.negative(score, out=score)
 
 
 def _all_equal(X: NDArray[Any]) -> bool:

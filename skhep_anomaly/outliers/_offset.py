@@ -1,6 +1,6 @@
 """From a score to a decision: decision_function = score_samples − offset_, predict = its sign.
 
-For detectors that hold other estimators; a subclass gives ``score_samples`` and sets ``offset_``.
+A subclass gives ``score_samples`` and sets ``offset_``.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class OffsetMixin(OutlierMixin):  # type: ignore[misc]
         -------
         ndarray of shape (n_samples,)
         """
-        return np.where(self.decision_function(X) < 0, -1, 1)
+        return np.where(self.score_samples(X) < self.offset_, -1, 1)
 
     def set_threshold(self, X: Any, *, fpr: float, sample_weight: Any = None) -> Self:
         """Move ``offset_`` so that a share `fpr` of the (normal) rows `X` is flagged.

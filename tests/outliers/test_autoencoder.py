@@ -177,7 +177,7 @@ def test_mahalanobis_score_of_a_constant_net_is_that_of_the_data():
 
 def test_members_are_different_nets_and_their_spread_is_reported(normal):
     detector = AEOutlierDetector((8,), 2, random_state=0, max_epochs=5).fit(normal)
-    assert detector._member_scores(normal).shape == (400, 3)
+    assert detector._map(detector._member_scores, normal).shape == (400, 3)
     spread = detector.score_std(normal)
     assert spread.shape == (400,)
     assert (spread > 0).all()
