@@ -43,7 +43,7 @@ class Player:
         Submodules of the net's module whose weights this player moves.
     loss : callable
         (module, x, weight, context) → scalar to be made small. Noise comes from
-        ``context.generator``; gradients inside the loss (a penalty) through ``torch.autograd.grad``.
+        ``context.generator``, a penalty on slopes through ``torch.autograd.grad``.
     steps : int
         Moves on each batch, with fresh noise.
     every : int

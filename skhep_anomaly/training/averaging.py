@@ -33,9 +33,8 @@ class WeightAverage:
 
     def __init__(self, parts: Sequence[nn.Module], decay: float | None, window: int) -> None:
         self.decay = decay
-        self._live = [
-            t for part in parts for t in part.state_dict().values() if t.is_floating_point()
-        ]
+        state = [tensor for part in parts for tensor in part.state_dict().values()]
+        self._live = [tensor for tensor in state if tensor.is_floating_point()]
         self._ends: deque[_State] = deque(maxlen=window)
         self._sum = [torch.zeros_like(tensor) for tensor in self._live]
         self._norm = 0.0
