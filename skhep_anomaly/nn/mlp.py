@@ -129,9 +129,8 @@ class MLP(nn.Module):
         """True where `tape` and `gradient` give what autograd would (no dropout)."""
         return self.dropout.p == 0.0
 
-    @torch.no_grad()
     def tape(self, x: Tensor) -> list[Tensor]:
-        """Run forward and keep what `gradient` needs.
+        """Run forward and keep what `gradient` needs; call it under ``torch.no_grad()``.
 
         Returns
         -------
@@ -149,9 +148,8 @@ class MLP(nn.Module):
         kept.append(h)
         return kept
 
-    @torch.no_grad()
     def gradient(self, kept: list[Tensor], g: Tensor, *, to_input: bool = False) -> Tensor | None:
-        """Write dL/dflat to ``flat.grad`` for dL/doutput = `g`.
+        """Write dL/dflat to ``flat.grad`` for dL/doutput = `g`; call under ``torch.no_grad()``.
 
         Parameters
         ----------
