@@ -54,7 +54,8 @@ class CriticLoss:
         total = weighted_mean(self._rows(on_real, True, context), weight)
         total = total + weighted_mean(self._rows(on_fake, False, context), None)
         if self.loss == "wgan_gp":
-            points = interpolate(*both.chunk(2, dim=1), context.generator)
+            rows = both.chunk(2, dim=1)
+            points = interpolate(rows[0], rows[1], context.generator)
             slopes = gradient_penalty(module.critic, points)
             total = total + _PENALTY * weighted_mean(slopes, weight)
         return total

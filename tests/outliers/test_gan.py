@@ -45,18 +45,26 @@ def test_far_points_have_low_logits():
     angle = rng.uniform(0, 2 * np.pi, 300)
     far = 10 * np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
     detector = GANOutlierDetector(
-        score_kind="logit", n_members=8, max_epochs=40, random_state=3
+        score_kind="logit", n_members=8, max_epochs=60, random_state=3
     ).fit(X)
     scores = detector.anomaly_score(np.concatenate([inliers, far]))
     assert roc_auc_score(np.repeat([0, 1], 300), scores) > 0.9
 
 
-def ring(n, rng):
-    """Eight Gaussians of width .05 on a circle of radius 2, and their centres."""
+def ring(n, rng, width=0.05):
+    """Eight Gaussians on a circle of radius 2, 1.5 apart, and their centres."""
     angle = 2 * np.pi * np.arange(8) / 8
     centers = 2 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    X = centers[rng.integers(0, 8, n)] + 0.05 * rng.normal(size=(n, 2))
+    X = centers[rng.integers(0, 8, n)] + width * rng.normal(size=(n, 2))
     return X.astype(np.float32), centers.astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", [1, *(pytest.param(k, marks=pytest.mark.slow) for k in (0, 2, 3))])
+def test_generator_reaches_the_modes_of_a_ring(seed):
+    X, centers = ring(2000, np.random.default_rng(seed), width=0.15)
+    detector = GANOutlierDetector(random_state=seed).fit(X)
+    assert detector.mode_coverage(X, centers) >= 7 / 8
+    assert detector.mode_coverage(X) >= 7 / 8  # centres of k-means
 
 
 def test_modes_of_a_ring_are_counted():
