@@ -6,6 +6,7 @@ from skhep_anomaly.outliers.flow import FlowOutlierDetector
 from skhep_anomaly.outliers.gan import GANOutlierDetector
 from skhep_anomaly.outliers.groupwise import GroupwiseOutlierDetector
 from skhep_anomaly.outliers.pyod import PyODAdapter, as_pyod
+from skhep_anomaly.outliers.vae import VAEOutlierDetector
 
 __all__ = [
     "AEOutlierDetector",
@@ -13,6 +14,7 @@ __all__ = [
     "GANOutlierDetector",
     "GroupwiseOutlierDetector",
     "PyODAdapter",
+    "VAEOutlierDetector",
     "as_pyod",
     "baselines",
 ]

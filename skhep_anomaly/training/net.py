@@ -233,7 +233,8 @@ class Net(NeuralNet):  # type: ignore[misc]
     def _clip_gradient(self) -> None:
         if self.max_grad_norm is None:
             return
-        clip_members(self.optimizer_.param_groups[0]["params"], self.max_grad_norm)
+        n_members = getattr(self.module_, "n_members", 1)
+        clip_members(self.optimizer_.param_groups[0]["params"], self.max_grad_norm, n_members)
 
     @torch.no_grad()
     def _validation_loss(self, valid: Rows) -> float:
@@ -266,14 +267,16 @@ class Net(NeuralNet):  # type: ignore[misc]
         super().__setstate__(state)
 
 
-def clip_members(parameters: Sequence[Tensor], max_norm: float) -> None:
+def clip_members(parameters: Sequence[Tensor], max_norm: float, n_members: int = 1) -> None:
     """Scale gradients so that the norm over all `parameters` stays within `max_norm`.
 
-    A flat parameter of several members (first axis) is bounded member by member.
+    Flat parameters of several members (first axis) are bounded member by member.
     """
     grads = [p.grad for p in parameters if p.grad is not None]
-    if len(grads) == 1 and grads[0].dim() == 2:
-        norm = torch.linalg.vector_norm(grads[0], dim=1, keepdim=True)
+    flat = n_members > 1 and all(g.dim() == 2 and len(g) == n_members for g in grads)
+    if flat or (len(grads) == 1 and grads[0].dim() == 2):
+        norms = [torch.linalg.vector_norm(grad, dim=1, keepdim=True) for grad in grads]
+        norm = norms[0] if len(norms) == 1 else torch.cat(norms, 1).norm(dim=1, keepdim=True)
     else:
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
     factor = (max_norm / (norm + 1e-6)).clamp_(max=1.0)

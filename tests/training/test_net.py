@@ -233,6 +233,12 @@ def test_clip_bounds_each_member():
     parts[0].grad, parts[1].grad = torch.tensor([3.0]), torch.tensor([4.0])
     clip_members(parts, 1.0)
     np.testing.assert_allclose([p.grad.item() for p in parts], [0.6, 0.8], rtol=1e-5)
+    two = [nn.Parameter(torch.zeros(2, 1)), nn.Parameter(torch.zeros(2, 1))]
+    two[0].grad, two[1].grad = torch.tensor([[3.0], [0.3]]), torch.tensor([[4.0], [0.4]])
+    clip_members(two, 1.0, n_members=2)
+    np.testing.assert_allclose(
+        torch.cat([p.grad for p in two], 1), [[0.6, 0.8], [0.3, 0.4]], rtol=1e-5
+    )
 
 
 def test_schedules():
