@@ -215,6 +215,8 @@ class GroupwiseOutlierDetector(SaveMixin, OffsetMixin, BaseEstimator):  # type: 
         self._validate_params()
         rows = check_rows(self, X, reset=True, min_rows=2)
         weight = check_weights(sample_weight, rows, owner=type(self).__name__)
+        if weight is not None:  # in the user's units: for neighbours, 2 and 4 copies differ
+            weight = np.asarray(sample_weight, dtype=np.float64)
         model = self._model(weight)
         self.group_column_ = group_column(self.groups, rows, X)
         labels = group_labels(self.groups, self.group_column_, rows, X)

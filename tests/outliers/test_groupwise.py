@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from joblib import parallel_config
+from pyod.models.deep_svdd import DeepSVDD
+from pyod.models.knn import KNN
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.covariance import EllipticEnvelope
 from sklearn.ensemble import IsolationForest
@@ -22,7 +24,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import skhep_anomaly
 from skhep_anomaly._validation import InvalidParameterError
-from skhep_anomaly.outliers import AEOutlierDetector, GroupwiseOutlierDetector
+from skhep_anomaly.outliers import AEOutlierDetector, GroupwiseOutlierDetector, PyODAdapter
 from skhep_anomaly.outliers._pooling import learn_scale, to_scale
 
 NAMES = ["pt", "n_jets", "mass", "jet_pt", "flag"]
@@ -417,6 +419,16 @@ def test_weights_are_copies(kind, scope, X):
     detector.fit(X, sample_weight=weight)
     np.testing.assert_allclose(detector.score_samples(X), copied.score_samples(X), rtol=1e-9)
     assert detector.offsets_ == pytest.approx(copied.offsets_, rel=1e-9)
+
+
+def test_pyod_inside(X):
+    weight = np.random.default_rng(3).integers(1, 4, len(X))
+    detector = GroupwiseOutlierDetector(PyODAdapter(KNN, n_neighbors=4, max_rows=400), 1)
+    copied = clone(detector).fit(np.repeat(X, weight, axis=0)).score_samples(X)
+    scores = detector.fit(X, sample_weight=weight).score_samples(X)
+    np.testing.assert_allclose(scores, copied, rtol=1e-9)
+    deep = GroupwiseOutlierDetector(PyODAdapter(DeepSVDD, epochs=1), 1, random_state=0).fit(X)
+    assert [one.detector_.n_features for one in deep.estimators_.values()] == [2, 3, 4]
 
 
 def test_estimator_that_takes_no_weights(X):
