@@ -6,8 +6,8 @@ equations 4 and 5; here f runs from data to noise). All (b, a) of one f come fro
 the order of the features is reversed from one f to the next. |a| stays below log(1000).
 
 The same model as zuko's ``MAF`` (a test holds them equal), with two things of our own: several
-members side by side on batched products, and the gradient of −log p written out by hand, which
-makes a training step about three times cheaper.
+members side by side on batched products, and the gradient of −log p written out by hand. A step at
+30 features and 256 rows takes 3.0 ms where zuko's takes 5.3 (one thread, float32).
 """
 
 from __future__ import annotations
