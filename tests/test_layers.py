@@ -23,7 +23,8 @@ ORDER = [
     "outliers surrogates",
     "ope generators",
     "optimize plotting",
-    "report comparison",
+    "report",
+    "comparison",
     "cli __init__",
     "__main__",
 ]
