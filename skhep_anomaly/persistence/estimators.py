@@ -2,7 +2,8 @@
 
 What an estimator promises so that it can be stored:
 
-- its class is listed in the ``__all__`` of a public module of this package;
+- its class is listed in the ``__all__`` of a public module of this package, or it is a Pipeline of
+  such (only its steps are stored: a cache folder would make ``fit`` read pickles);
 - ``get_params(deep=False)`` and its fitted attributes (names that end with ``_`` and do not start
   with it, and those named in ``_extra_state`` of its class or of a base) hold only values that
   `values.py` knows, estimators of ours, and, as parameters, torch modules of the user;
@@ -18,6 +19,7 @@ from typing import Any
 
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
 from torch import nn
 
 from skhep_anomaly.exceptions import ModelFileError
@@ -49,6 +51,8 @@ class EstimatorWriter(ValueWriter):
     def write_estimator(self, estimator: Any, where: str = "") -> dict[str, Any]:
         """Give the estimator's class, parameters, state and the prefixes of its nets' weights."""
         parameters = estimator.get_params(deep=False)
+        if isinstance(estimator, Pipeline):
+            parameters = {"steps": [tuple(step) for step in estimator.steps]}
         state = {
             name: value
             for name, value in vars(estimator).items()
@@ -121,6 +125,8 @@ class EstimatorReader(ValueReader):
         parameters = {name: self.read(value) for name, value in node["parameters"].items()}
         if "device" in parameters:
             parameters["device"] = self.device
+        if cls is Pipeline:
+            _check_steps(parameters)
         estimator = cls(**parameters)
         self._set_state(estimator, node["state"])
         if node["nets"] is not None:
@@ -153,6 +159,21 @@ class EstimatorReader(ValueReader):
             for name, tensor in self.tensors.items()
             if name.startswith(prefix)
         }
+
+
+def _check_steps(parameters: Mapping[str, Any]) -> None:
+    """Refuse a pipeline that is more than named estimators of ours."""
+    steps = parameters.get("steps")
+    named = isinstance(steps, list) and all(
+        isinstance(step, tuple)
+        and len(step) == 2
+        and isinstance(step[0], str)
+        and (isinstance(step[1], BaseEstimator) or step[1] == "passthrough")
+        for step in steps
+    )
+    if not (named and steps and set(parameters) == {"steps"}):
+        msg = "its pipeline is no list of named estimators"
+        raise ModelFileError(msg)
 
 
 def _flat(nets: Any) -> list[Any]:

@@ -67,7 +67,8 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     estimator : estimator
-        A fitted estimator of this package.
+        A fitted estimator of this package, or a Pipeline of such; of a Pipeline only the steps are
+        stored.
     path : str or path-like
         The file to write; an existing one is replaced.
 
