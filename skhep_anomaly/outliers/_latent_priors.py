@@ -1,6 +1,6 @@
 """Fit the prior of a VAE's latent space after training, on latents t ~ q(t|x) of the training rows.
 
-One draw per row, not the mean μ: a latent that the net does not use has μ ≈ 0 and σ ≈ 1, and its
+Draws, not the means μ: a latent that the net does not use has μ ≈ 0 and σ ≈ 1, and its
 draws are N(0, 1) as they should be.
 """
 
@@ -73,17 +73,23 @@ def fit_mixture(prior: MixturePrior, latents: NDArray[Any], rng: np.random.Gener
 
 
 class LatentNll(Objective):
-    """−log p(t) of latents that come as rows of n_members · k numbers."""
+    """−log p(t), t drawn afresh from q in every step; rows hold μ and σ of all members."""
 
     def per_row(self, module: Any, x: torch.Tensor, context: Context) -> torch.Tensor:
         """Give −log p, shape (n_members, n)."""
-        t = x.unflatten(1, (module.n_members, module.latent_dim)).transpose(0, 1)
-        nll: torch.Tensor = -module.log_prob(t)
+        parts = x.unflatten(1, (2, module.n_members, module.latent_dim))
+        mu, sigma = parts.permute(1, 2, 0, 3)
+        noise = torch.randn(mu.shape, generator=context.generator, dtype=x.dtype, device=x.device)
+        nll: torch.Tensor = -module.log_prob(mu + sigma * noise)
         return nll
 
 
 def fit_flow(
-    prior: FlowPrior, latents: NDArray[Any], seeds: np.random.SeedSequence, device: str
+    prior: FlowPrior,
+    mu: NDArray[np.float64],
+    sigma: NDArray[np.float64],
+    seeds: np.random.SeedSequence,
+    device: str,
 ) -> bool:
     """Train the flow of each member in 800 steps; give True after Ctrl-C.
 
@@ -91,20 +97,21 @@ def fit_flow(
     ----------
     prior : FlowPrior
         Changed in place.
-    latents : ndarray of shape (n_members, n, k)
-        Draws from q.
+    mu, sigma : ndarray of shape (n_members, n, k)
+        Of q for the training rows.
     seeds : numpy.random.SeedSequence
-        Root of weights and order.
+        Root of weights, order and noise.
     device : str
         Where to train.
     """
-    n_members, n, k = latents.shape
-    prior.center.copy_(torch.from_numpy(latents.mean(axis=1, keepdims=True)))
-    prior.scale.copy_(torch.from_numpy(latents.std(axis=1, keepdims=True) + 1e-6))
+    n = mu.shape[1]
+    spread = np.sqrt(mu.var(axis=1, keepdims=True) + np.square(sigma).mean(axis=1, keepdims=True))
+    prior.center.copy_(torch.from_numpy(mu.mean(axis=1, keepdims=True)))
+    prior.scale.copy_(torch.from_numpy(spread))
     weights, training = seeds.spawn(2)
     prior.flow.reset(weights)
     rows = Rows(
-        np.ascontiguousarray(latents.transpose(1, 0, 2).reshape(n, n_members * k)),
+        np.ascontiguousarray(np.stack([mu, sigma]).transpose(2, 0, 1, 3).reshape(n, -1)),
         dtype=prior.center.dtype,
         device=device,
     )

@@ -283,7 +283,7 @@ class VAEOutlierDetector(LatentDetector):
 
     @classmethod
     def thesis(cls, **params: Any) -> VAEOutlierDetector:
-        """Give the VAE of A. Nardelli's thesis: (50, 25)-2-(25, 50), ReLU6, dropout .1, learnt σ.
+        """Give the VAE of A. Nardelli's thesis: (50, 25)-2-(25, 50), ReLU6, learnt σ.
 
         Parameters
         ----------
@@ -345,8 +345,8 @@ class VAEOutlierDetector(LatentDetector):
             )
         if self.loss != "elbo" and kind in ("learned", None):
             raise ValueError(
-                f"loss={self.loss!r} has no likelihood to learn sigma by: use sigma='optimal', which is "
-                "set after training, or decoder='fixed' with a float; got "
+                f"loss={self.loss!r} has no likelihood to learn sigma by: use sigma='optimal', "
+                "which is set after training, or decoder='fixed' with a float; got "
                 f"decoder={self.decoder!r}, sigma={self.sigma!r}."
             )
 
@@ -364,7 +364,8 @@ class VAEOutlierDetector(LatentDetector):
                 f"decoder='bernoulli' needs X in [0, 1]; got values from {X.min():.4g} to "
                 f"{X.max():.4g}. Scale X first."
             )
-        self.n_components_ = mixture_size(len(X))
+        if self.prior == "gmm":
+            self.n_components_ = mixture_size(len(X))
         self.noise_seed_ = int(self._seeds[3].generate_state(1)[0])
         scale = 1.0 if self.standardize else column_moments(X, weight)[1]
         self._first_log_var = 2.0 * np.log(np.broadcast_to(scale, X.shape[1:]))
@@ -440,11 +441,11 @@ class VAEOutlierDetector(LatentDetector):
             return interrupted
         prior = self.net_.module_.prior
         rng = np.random.default_rng(self._seeds[3])
-        latents = self._draw_latents(X[choose_rows(len(X), weight, rng)], rng)
+        mu, sigma = self._posterior(X[choose_rows(len(X), weight, rng)])
         if self.prior == "gmm":
-            fit_mixture(prior, latents, rng)
+            fit_mixture(prior, mu + sigma * rng.standard_normal(mu.shape), rng)
             return interrupted
-        return fit_flow(prior, latents, self._seeds[3], self.device_) or interrupted
+        return fit_flow(prior, mu, sigma, self._seeds[3], self.device_) or interrupted
 
     def _learn_sigma(self, X: NDArray[Any], weight: NDArray[np.float64] | None) -> None:
         """Set σ_d² to the mean squared error of the training rows over the noise of scoring."""
@@ -477,17 +478,16 @@ class VAEOutlierDetector(LatentDetector):
         variance = moments.covariance[1].diagonal()
         self.active_units_ = int((variance > _ACTIVE).sum())
 
-    def _draw_latents(self, X: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
-        """Draw one latent per row, (n_members, n, k)."""
+    def _posterior(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """Give μ and σ of q(t|x), stacked: (2, n_members, n, k)."""
         module = self.net_.module_
 
         def both(z: Tensor) -> Tensor:
-            parts = torch.stack(module.encode(z), dim=-1)
-            return parts.reshape(self.n_members, len(z), -1, 2).transpose(0, 1)
+            mu, log_var = module.encode(z)
+            parts = torch.stack([mu, torch.exp(0.5 * log_var)])
+            return parts.reshape(2, self.n_members, len(z), -1).permute(2, 0, 1, 3)
 
-        mu, log_var = np.moveaxis(self._module_map(both, X).astype(np.float64), -1, 0)
-        latents = mu + np.exp(0.5 * log_var) * rng.standard_normal(mu.shape)
-        return latents.transpose(1, 0, 2)
+        return self._module_map(both, X).astype(np.float64).transpose(1, 2, 0, 3)
 
     # --------------------------------------------------------------- scores
 
