@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
+from torch import Tensor
 
 from skhep_anomaly.nn.latent_prior import FlowPrior, MixturePrior
-from skhep_anomaly.training import Context, Net, Objective, Rows
+from skhep_anomaly.training import Context, Net, Objective, Rows, weighted_mean
 
 __all__ = ["choose_rows", "fit_flow", "fit_mixture", "mixture_size"]
 
@@ -75,13 +76,24 @@ def fit_mixture(prior: MixturePrior, latents: NDArray[Any], rng: np.random.Gener
 class LatentNll(Objective):
     """−log p(t), t drawn afresh from q in every step; rows hold μ and σ of all members."""
 
-    def per_row(self, module: Any, x: torch.Tensor, context: Context) -> torch.Tensor:
-        """Give −log p, shape (n_members, n)."""
+    @staticmethod
+    def _draws(module: FlowPrior, x: Tensor, context: Context) -> Tensor:
         parts = x.unflatten(1, (2, module.n_members, module.latent_dim))
         mu, sigma = parts.permute(1, 2, 0, 3)
         noise = torch.randn(mu.shape, generator=context.generator, dtype=x.dtype, device=x.device)
-        nll: torch.Tensor = -module.log_prob(mu + sigma * noise)
+        return mu + sigma * noise
+
+    def per_row(self, module: Any, x: Tensor, context: Context) -> Tensor:
+        """Give −log p, shape (n_members, n)."""
+        nll: Tensor = -module.log_prob(self._draws(module, x, context))
         return nll
+
+    def loss_and_gradient(
+        self, module: Any, x: Tensor, weight: Tensor | None, context: Context
+    ) -> Tensor:
+        """Give the batch loss, of latents at scale 1, and leave its gradient behind."""
+        u = module.standard(self._draws(module, x, context))
+        return weighted_mean(module.flow.nll_and_gradient(u, None, weight), weight)
 
 
 def fit_flow(
