@@ -229,6 +229,13 @@ def test_early_stopping_keeps_the_best_epoch():
     assert "valid_loss" not in shorter.set_params(max_epochs=3).fit(X).history_[0]
 
 
+@pytest.mark.parametrize("d, epochs", [(3, 400), (201, 50)])
+def test_rule_for_the_number_of_epochs(d, epochs):
+    detector = small(max_epochs=None)
+    detector.n_features_in_ = d
+    assert detector._n_epochs(1024) == epochs  # 4 steps an epoch: 1,600 and 200 steps
+
+
 def test_partial_fit_goes_on_and_lowers_the_loss():
     X = gaussian(500)
     detector = small(lr_schedule="constant", batch_size=50, learning_rate=1e-2)
