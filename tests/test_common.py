@@ -379,7 +379,7 @@ def test_hopeless_learning_rate_never_gives_nan(cls, X):
         try:
             est.fit(X)
         except TrainingDivergedError as error:
-            assert "learning_rate=1e+30" in str(error)  # noqa: PT017
+            assert "learning_rate" in str(error)  # noqa: PT017
         else:
             assert np.isfinite(est.score_samples(X)).all()
 

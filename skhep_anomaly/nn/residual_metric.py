@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from skhep_anomaly.exceptions import TrainingDivergedError
+
 __all__ = ["ResidualMetric", "SecondMoments"]
 
 
@@ -85,7 +87,12 @@ class ResidualMetric(nn.Module):
             ridge * variance.mean(dim=1, keepdim=True) + torch.finfo(self.center.dtype).tiny ** 0.5
         )
         eye = torch.eye(covariance.shape[-1], dtype=covariance.dtype, device=covariance.device)
-        factor = torch.linalg.cholesky(covariance + eye * floor[:, :, None])
+        factor, failed = torch.linalg.cholesky_ex(covariance + eye * floor[:, :, None])
+        if failed.any():
+            raise TrainingDivergedError(
+                "The residuals of the training rows have no finite covariance: the net diverged. "
+                "Lower learning_rate, or look for extreme values in X."
+            )
         inverse = torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)
         self.center.copy_(moments.mean[:, None])
         self.whitener.copy_(inverse.mT)

@@ -21,22 +21,25 @@ _N_GRID = 512
 
 
 def learn_tail(scores: NDArray[np.float64], weight: NDArray[np.float64] | None) -> dict[str, Any]:
-    """Give the training distribution of `scores` as {"grid", "knee", "excess"}."""
-    grid = np.asarray(weighted_quantile(scores, np.linspace(0, _KNEE, _N_GRID), weight))
-    knee = float(grid[-1])
-    beyond = scores > knee
-    excess = scores[beyond] - knee
-    share = None if weight is None else weight[beyond]
-    mean = float(np.average(excess, weights=share)) if len(excess) else 0.0
+    """Give the training distribution of `scores` as {"grid", "share", "excess"}.
+
+    Shares of equal scores are averaged, so that p is continuous: rounding never moves a row by a
+    step.
+    """
+    levels = np.linspace(0, _KNEE, _N_GRID)
+    grid, where = np.unique(weighted_quantile(scores, levels, weight), return_inverse=True)
+    share = np.bincount(where, levels) / np.bincount(where)
+    beyond = scores > grid[-1]
+    excess = scores[beyond] - grid[-1]
+    part = None if weight is None else weight[beyond]
+    mean = float(np.average(excess, weights=part)) if len(excess) else 0.0
     spread = float(grid[-1] - grid[0])
-    return {"grid": grid, "knee": knee, "excess": mean if mean > 0 else max(spread, 1e-12)}
+    return {"grid": grid, "share": share, "excess": mean if mean > 0 else max(spread, 1e-12)}
 
 
 def log_log_tail(scores: NDArray[np.float64], tail: dict[str, Any]) -> NDArray[np.float64]:
     """Give LLP of anomaly scores, ≥ 0, rising with the score."""
-    grid = tail["grid"]
-    below = np.interp(scores, grid, np.linspace(0, _KNEE, len(grid)))
-    over = np.maximum(scores - tail["knee"], 0.0) / tail["excess"]
-    minus_log_p = -np.log1p(-np.minimum(below, _KNEE)) + over
-    result: NDArray[np.float64] = np.log1p(minus_log_p)
+    below = np.interp(scores, tail["grid"], tail["share"])
+    over = np.maximum(scores - tail["grid"][-1], 0.0) / tail["excess"]
+    result: NDArray[np.float64] = np.log1p(over - np.log1p(-below))
     return result
