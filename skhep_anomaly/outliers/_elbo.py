@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from skhep_anomaly.nn.vae import VAE, kl_per_dim
-from skhep_anomaly.training import Context, Objective, weighted_mean
+from skhep_anomaly.training import Context, Objective
 
 __all__ = ["SIGMA_FLOOR", "ElboLoss", "optimal_log_var"]
 
@@ -66,6 +66,7 @@ class ElboLoss(Objective):
         super().__init__()
         self.loss, self.beta, self.kl_warmup = loss, beta, kl_warmup
         self.n_draws, self.optimal, self.by_hand = n_draws, optimal, by_hand
+        self._weight: Tensor | None = None
 
     def factors(self, progress: float) -> tuple[float, float]:
         """Give the factors of the reconstruction and the KL term."""
@@ -107,15 +108,12 @@ class ElboLoss(Objective):
 
     def per_row(self, module: Any, x: Tensor, context: Context) -> Tensor:
         """Give the loss of each row, shape (n,) or (n_members, n)."""
-        return self._rows(module, x, None, context)
-
-    def _rows(self, module: VAE, x: Tensor, weight: Tensor | None, context: Context) -> Tensor:
         z = module.standardizer(x)
         mu, log_var = module.encode(z)
         out = module.decode(module.draw(mu, log_var, self._noise(mu, context)))
         target = self._targets(z)
         if self.loss == "elbo":
-            spread = self._log_var(module, out.detach() - target, weight, context)
+            spread = self._log_var(module, out.detach() - target, self._weight, context)
             rows = module.nll(out, target, spread)
         else:
             rows = (out - target).square().mean(dim=-1)
@@ -130,11 +128,11 @@ class ElboLoss(Objective):
         if self.by_hand and module.encoder.by_hand:
             with torch.no_grad():
                 return self._by_hand(module, x, weight, context)
-        for parameter in module.parameters():
-            parameter.grad = None
-        loss = weighted_mean(self._rows(module, x, weight, context), weight)
-        loss.backward()
-        return loss.detach()
+        self._weight = weight
+        try:
+            return super().loss_and_gradient(module, x, weight, context)
+        finally:
+            self._weight = None
 
     def _by_hand(self, module: VAE, x: Tensor, weight: Tensor | None, context: Context) -> Tensor:
         """Write out the chain rule: decoder, t = μ + σε, KL, encoder."""
@@ -147,9 +145,10 @@ class ElboLoss(Objective):
         kept = module.decoder.tape((mu.unsqueeze(-3) + shift).flatten(-3, -2))
         factor = (1.0 / len(z)) if weight is None else (weight / len(z)).unsqueeze(-1)
         first, beta = self.factors(context.progress)
-        loss, g = self._output_gradient(module, kept.pop(), z, weight, factor, first, context)
-        g = module.decoder.gradient(kept, g, to_input=True)
-        g = g.unflatten(-2, shift.shape[-3:-1])  # type: ignore[union-attr]
+        loss, g_out = self._output_gradient(module, kept.pop(), z, weight, factor, first, context)
+        g = module.decoder.gradient(kept, g_out, to_input=True)
+        assert g is not None, "to_input asks for it"
+        g = g.unflatten(-2, shift.shape[-3:-1])
         var_minus_1 = sigma.square_().sub_(1.0)
         kl = mu.square() + var_minus_1 - log_var
         loss = loss + 0.5 * beta * (kl * factor).sum()

@@ -40,10 +40,9 @@ class VAEOutlierDetector(LatentDetector):
     """Find outliers as rows of low likelihood under a variational autoencoder.
 
     An encoder gives q(t|x) = N(μ(x), diag σ²(x)), a decoder p(x|t); training on rows taken as
-    normal maximises the ELBO,
-    E_q[log p(x|t)] − β·KL(q(t|x) ‖ N(0, 1)), of the standardised rows. The default score adds to
-    −ELBO the Mahalanobis size ½ r′C⁻¹r of the
-    residual r at μ, with C the covariance of the training residuals.
+    normal maximises the ELBO, E_q[log p(x|t)] − β·KL(q(t|x) ‖ N(0, 1)), of the standardised rows.
+    The default score adds to −ELBO the Mahalanobis size ½ r′C⁻¹r of the residual r at μ, with C the
+    covariance of the training residuals.
 
     Parameters
     ----------
@@ -51,9 +50,9 @@ class VAEOutlierDetector(LatentDetector):
         Hidden layers of the encoder, mirrored in the decoder; () gives a linear model.
     latent_dim : int, default=None
         Number k of latents; None: half the features, rounded up.
-    activation : {"silu", "relu", "relu6", "leaky_relu", "elu", "tanh", "sigmoid", "linear"},
-    default="silu"
-        Of the hidden layers.
+    activation : str, default="silu"
+        Of the hidden layers: "silu", "relu", "relu6", "leaky_relu", "elu", "tanh", "sigmoid" or
+        "linear".
     dropout : float in [0, 1), default=0.0
         Share of hidden units dropped in training.
     decoder : {"gaussian", "gaussian_shared", "fixed", "bernoulli"}, default="gaussian"
@@ -61,8 +60,8 @@ class VAEOutlierDetector(LatentDetector):
         (``standardize=False`` and X in [0, 1]).
     sigma : {"learned", "optimal"}, float or None, default="optimal"
         The decoder's σ in standardised units: trained along from the data's scale, or set in every
-        step to the root mean squared error (σ-VAE),
-        at least .1; a float goes with "fixed", None with "bernoulli".
+        step to the root mean squared error (σ-VAE), at least .1; a float goes with "fixed", None
+        with "bernoulli".
     beta : float, default=None
         Weight of the KL term. None: 1 for ``loss="elbo"`` and "mse+kl", .01 for "mse_kl". Larger:
         fewer latents in use.
@@ -75,15 +74,13 @@ class VAEOutlierDetector(LatentDetector):
         Latents drawn per row and step.
     n_draws_score : int, default=16
         Latents per row in scoring: the same noise vectors, drawn in `fit`, serve every row.
-    score_kind : {"elbo+mahalanobis", "elbo", "iwae", "reconstruction", "kl", "radius", "mse"},
-    default="elbo+mahalanobis"
-        Anomaly score: −ELBO + ½ r′C⁻¹r, −ELBO, the importance-weighted bound on −log p(x), −E_q[log
-        p(x|t)], KL, ‖μ‖, or mean r². The bounds have
-        β = 1 whatever `beta` is.
+    score_kind : str, default="elbo+mahalanobis"
+        Anomaly score; one of "elbo+mahalanobis", "elbo", "iwae", "reconstruction", "kl", "radius"
+        and "mse": −ELBO + ½ r′C⁻¹r, −ELBO, the importance-weighted bound on −log p(x), −E_q[log
+        p(x|t)], KL, ‖μ‖, or mean r². The bounds have β = 1 whatever `beta` is.
     prior : {"normal", "gmm", "flow"}, default="normal"
         p(t) in scores and in `sample`: N(0, 1), or a Gaussian mixture (up to 10 components) or a
-        flow fitted after training to draws from q(t|x) of the
-        training rows.
+        flow fitted after training to draws from q(t|x) of the training rows.
     log_var_bounds : tuple of float, default=(-6, 6)
         Bounds of log σ² of the encoder and of a learnt one of the decoder.
     log_prob_units : {"standard", "data"}, default="standard"
@@ -111,9 +108,9 @@ class VAEOutlierDetector(LatentDetector):
         Epochs without improvement before stopping.
     tol : float, default=1e-4
         Smallest improvement that counts.
-    threshold : {"contamination", "percentile", "median", "mean"}, float or callable,
-    default="contamination"
-        Rule for `offset_` from the training scores; a number is `offset_` itself.
+    threshold : str, float or callable, default="contamination"
+        "contamination", "percentile", "median" or "mean": rule for `offset_` from the training
+        scores; a number is `offset_` itself.
     percentile : float, default=40
         For ``threshold="percentile"``: percentile of the training anomaly scores above which a row
         is an outlier.
@@ -157,12 +154,11 @@ class VAEOutlierDetector(LatentDetector):
     Notes
     -----
     Differs from A. Nardelli's thesis (its model is `VAEOutlierDetector.thesis`) in width, number of
-    latents, the closed-form σ, warm-up and residual
-    metric. The noise vectors of scoring are moved to mean 0 and covariance 1 where there are more
-    of them than latents, so that the ELBO of a linear
-    decoder is exact. With weights, "gmm" and "flow" are fitted to rows drawn in proportion to
-    weight, at most 20,000. One epoch costs O(n·p) for p
-    weights, scoring `n_draws_score` times the decoder.
+    latents, the closed-form σ, warm-up and residual metric. The noise vectors of scoring are moved
+    to mean 0 and covariance 1 where there are more of them than latents, so that the ELBO of a
+    linear decoder is exact. With weights, "gmm" and "flow" are fitted to rows drawn in proportion
+    to weight, at most 20,000. One epoch costs O(n·p) for p weights, scoring `n_draws_score` times
+    the decoder.
 
     References
     ----------
