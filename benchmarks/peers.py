@@ -8,10 +8,10 @@ are quoted:
 - GMM(10) has a ridge of 0.1 of a column's variance on its covariances, without which it breaks down
   on constant and duplicate columns (ridge 1e-6: .814, 1e-3: .820, 1e-2: .830, 1e-1: .840), and at
   most one component per ten rows;
-- nets get at least 800 steps, as ours do, where the peer's own default of epochs gives fewer; PyOD's
-  AutoEncoder then without its dropout (own defaults: .836, 800 steps: .782, without dropout: .842),
-  DeepSVDD at PyOD's learning rate 1e-4 (.804; 1e-3: .781; all of PyOD's defaults, three times
-  as long: .809);
+- nets get at least 800 steps, as ours do, where the peer's own default of epochs gives fewer;
+  PyOD's AutoEncoder then without its dropout (own defaults: .836, 800 steps: .782, without dropout
+  too: .842), DeepSVDD at PyOD's learning rate 1e-4 (.804; 1e-3: .781; all of PyOD's defaults,
+  three times as long: .809);
 - OC-SVM has PyOD's own ν = 0.5 (ν = 0.01: .801, 0.1: .831, 0.5: .843) and trains on 5,000 rows at
   most (its time grows with the square of the rows).
 

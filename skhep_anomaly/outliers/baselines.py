@@ -1,9 +1,9 @@
 """The usual baselines under one name each: IsolationForest, OC-SVM and DeepSVDD of PyOD.
 
-What "fair" means here: columns are standardised for every one of them, and PyOD's own settings stand
-where nothing better was found on the odd-numbered ADBench sets (mean AUC of OC-SVM at ν = 0.5: .843,
-at 0.1: .831; of DeepSVDD at the learning rate 1e-4: .804, at 1e-3: .781). DeepSVDD alone differs, in
-time: 30 epochs of batches of 128 in the place of 100 epochs of 32 (.809).
+What "fair" means here: columns are standardised for every one of them, and PyOD's own settings
+stand where nothing better was found on the odd-numbered ADBench sets (mean AUC of OC-SVM at
+ν = 0.5: .843, at 0.1: .831; of DeepSVDD at the learning rate 1e-4: .804, at 1e-3: .781). DeepSVDD
+alone differs, in time: 30 epochs of batches of 128 in the place of 100 epochs of 32 (.809).
 """
 
 from __future__ import annotations
