@@ -1,8 +1,9 @@
 """Run foreign code that seeds and draws from the global random streams, and leave no trace.
 
 PyOD's deep detectors call ``random.seed``, ``numpy.random.seed`` and ``torch.manual_seed`` in their
-constructors, shuffle with NumPy's global stream and set ``PYTHONHASHSEED``. Other threads see the
-borrowed streams meanwhile.
+constructors, shuffle with NumPy's global stream and set ``PYTHONHASHSEED``. One thread at a time
+borrows the streams, the others wait; foreign code in other threads sees the borrowed ones
+meanwhile.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ import io
 import os
 import random
 import sys
+import threading
 from collections.abc import Iterator
 
 import numpy as np
 
 __all__ = ["borrowed_streams", "no_print"]
+
+_ONE_BORROWER = threading.RLock()  # re-entrant: an adapter may hold an adapter
 
 
 @contextlib.contextmanager
@@ -30,13 +34,18 @@ def borrowed_streams(seed: int) -> Iterator[None]:
     seed : int in [0, 2**32)
         What the three streams start from.
     """
+    with _ONE_BORROWER, _restored(), _forked_torch(seed):
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        yield
+
+
+@contextlib.contextmanager
+def _restored() -> Iterator[None]:
     python, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     hash_seed = os.environ.get("PYTHONHASHSEED")
     try:
-        with _forked_torch(seed):
-            random.seed(seed)
-            np.random.seed(seed)  # noqa: NPY002
-            yield
+        yield
     finally:
         random.setstate(python)
         np.random.set_state(numpy_state)  # noqa: NPY002

@@ -114,8 +114,8 @@ class PyODAdapter(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
     depend on what else is scored along. A batch larger than the data, with which PyOD's
     autoencoders fail, is cut to the data.
 
-    Scoring swaps the process-wide random streams for a moment: do not score in several threads
-    while other threads draw from them.
+    ``fit`` and scoring borrow the process-wide random streams: one thread at a time does, and code
+    in other threads that draws from these streams meanwhile draws from the borrowed ones.
 
     Examples
     --------

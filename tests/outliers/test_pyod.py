@@ -6,6 +6,7 @@ import os
 import pickle
 import random
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -305,6 +306,17 @@ def test_seed_repeats_fit_and_scores(cls, params, X):
     first, second = np.random.RandomState(5), np.random.RandomState(5)
     np.testing.assert_array_equal(scores(first), scores(second))
     assert np.abs(scores(first) - scores(5)).max() > 1e-4  # the stream has moved
+
+
+def test_threads(X):
+    adapter = PyODAdapter(VAE, random_state=0, **DEEP[2][1])
+    expected, before = clone(adapter).fit(X).score_samples(X), streams()
+    with ThreadPoolExecutor(4) as pool:
+        fitted = list(pool.map(lambda _: clone(adapter).fit(X), range(4)))
+        scores = list(pool.map(lambda _: fitted[0].score_samples(X), range(12)))
+    np.testing.assert_array_equal([one.score_samples(X) for one in fitted], [expected] * 4)
+    np.testing.assert_array_equal(scores, [expected] * 12)
+    assert streams() == before
 
 
 def test_seed_reaches_the_detector(X):
