@@ -52,7 +52,7 @@ def group_labels(groups: Any, column: int | None, rows: NDArray[Any], X: Any) ->
     Raises
     ------
     ValueError
-        If a callable does not give one label per row.
+        If a callable does not give one label per row, or gives NaN or None.
     """
     if callable(groups):
         labels = np.asarray(groups(X))
@@ -61,12 +61,29 @@ def group_labels(groups: Any, column: int | None, rows: NDArray[Any], X: Any) ->
                 f"groups gave labels of shape {labels.shape} for {len(rows)} rows; it must give "
                 "one label per row."
             )
+        _refuse_undefined(labels)
     else:
         labels = np.zeros(len(rows)) if column is None else rows[:, column]
     is_float = np.issubdtype(labels.dtype, np.floating)
     if is_float and np.array_equal(labels, np.trunc(labels)) and np.abs(labels).max() < 2**53:
         return labels.astype(np.int64)
     return labels
+
+
+def _refuse_undefined(labels: NDArray[Any]) -> None:
+    """Refuse NaN and None, which are no group."""
+    if labels.dtype.kind not in "fO":
+        return
+    undefined = [
+        row
+        for row, label in enumerate(labels.tolist())
+        if label is None or (isinstance(label, float) and np.isnan(label))
+    ]
+    if undefined:
+        raise ValueError(
+            f"groups gave NaN or None as the label of {len(undefined)} rows, the first is row "
+            f"{undefined[0]}; give these rows a label or drop them."
+        )
 
 
 def group_of_each_label(labels: NDArray[Any], min_size: int, unseen: str) -> dict[Any, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import OutlierMixin
 
-from skhep_anomaly._validation import weighted_quantile
+from skhep_anomaly._validation import check_weights, weighted_quantile
 
 __all__ = ["OffsetMixin", "normality"]
 
@@ -65,7 +65,7 @@ class OffsetMixin(OutlierMixin):  # type: ignore[misc]
         -------
         ndarray of shape (n_samples,)
         """
-        return np.where(self.score_samples(X) < self.offset_, -1, 1)
+        return np.where(self.decision_function(X) < 0, -1, 1)
 
     def set_threshold(self, X: Any, *, fpr: float, sample_weight: Any = None) -> Self:
         """Move ``offset_`` so that a share `fpr` of the (normal) rows `X` is flagged.
@@ -77,7 +77,7 @@ class OffsetMixin(OutlierMixin):  # type: ignore[misc]
         fpr : float in (0, 1)
             False positive rate wanted.
         sample_weight : array-like of shape (n_samples,), default=None
-            Row weights.
+            Row weights ≥ 0.
 
         Returns
         -------
@@ -87,11 +87,13 @@ class OffsetMixin(OutlierMixin):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If `fpr` is out of range.
+            If `fpr` is out of range, or the weights are unusable.
         """
         if not 0 < fpr < 1:
             raise ValueError(f"fpr={fpr!r} is out of range: give a rate strictly between 0 and 1.")
-        self.offset_ = float(weighted_quantile(self.score_samples(X), fpr, sample_weight))
+        score = self.score_samples(X)
+        weight = check_weights(sample_weight, score, owner=type(self).__name__)
+        self.offset_ = float(weighted_quantile(score, fpr, weight))
         return self
 
 

@@ -260,8 +260,8 @@ class GroupwiseOutlierDetector(SaveMixin, OffsetMixin, BaseEstimator):  # type: 
     def _parts(self, labels: NDArray[Any]) -> Iterator[tuple[Any, NDArray[np.intp]]]:
         """Give each model's group and the positions of its rows."""
         serving = np.empty(len(labels), dtype=object)
-        for label in np.unique(labels):
-            serving[labels == label] = self._serving_group(label.item())
+        for label in np.unique(labels).tolist():
+            serving[labels == label] = self._serving_group(label)
         for group in dict.fromkeys(self.group_of_.values()):
             index = np.flatnonzero(serving == group)
             if len(index):

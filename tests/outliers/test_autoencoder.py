@@ -83,6 +83,13 @@ def test_set_threshold_moves_only_the_offset(normal):
     np.testing.assert_array_equal(detector.score_samples(normal), scores)
     with pytest.raises(ValueError, match=r"fpr=1\.5 is out of range"):
         detector.set_threshold(normal, fpr=1.5)
+    for weight, message in [
+        (np.ones(3), r"sample_weight.shape == \(3,\)"),
+        (np.r_[-1.0, np.ones(len(normal) - 1)], "1 negative weights"),
+        (np.zeros(len(normal)), "All sample weights are zero"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            detector.set_threshold(normal, fpr=0.1, sample_weight=weight)
 
 
 @pytest.mark.parametrize(

@@ -213,10 +213,26 @@ def test_labels_may_be_strings_or_fractions(X):
 
     detector = GroupwiseOutlierDetector(Distance(), channel).fit(X)
     assert set(detector.offsets_) == {"jets", "none"}
+    objects = GroupwiseOutlierDetector(Distance(), lambda rows: channel(rows).astype(object)).fit(X)
+    np.testing.assert_array_equal(objects.predict(X), detector.predict(X))
     half = GroupwiseOutlierDetector(Distance(), lambda rows: rows[:, 1] / 2).fit(X)
     assert list(half.offsets_) == [0.0, 0.5, 1.0]
     with pytest.raises(ValueError, match="needs numbers as labels.*'jets'"):
         detector.set_params(unseen="nearest", groups=lambda rows: ["?"] * len(rows)).predict(X)
+
+
+@pytest.mark.parametrize("nothing", [np.nan, None])
+def test_undefined_labels_are_refused(X, nothing):
+    def some(rows):
+        labels = rows[:, 1].astype(object if nothing is None else float)
+        labels[[3, 8]] = nothing
+        return labels
+
+    with pytest.raises(ValueError, match="NaN or None as the label of 2 rows, the first is row 3"):
+        GroupwiseOutlierDetector(FOREST, some).fit(X)
+    detector = GroupwiseOutlierDetector(FOREST, lambda rows: rows[:, 1]).fit(X)
+    with pytest.raises(ValueError, match="NaN or None as the label of 2 rows"):
+        detector.set_params(groups=some).score_samples(X)
 
 
 def test_unseen_group(X):
