@@ -3,6 +3,7 @@
 import pickle
 import signal
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -126,6 +127,25 @@ def test_finite_in_finite_out(cls, data):
     scores = est.score_samples(X)
     assert np.isfinite(scores).all()
     np.testing.assert_array_equal(est.predict(X) == -1, scores < est.offset_)
+
+
+@every
+def test_duplicates_score_alike_and_chunks_do_not_matter(cls, X, monkeypatch):
+    est = make(cls).fit(X)
+    scores = est.score_samples(np.repeat(X, 3, axis=0)).reshape(-1, 3)
+    np.testing.assert_allclose(scores, scores[:, :1].repeat(3, axis=1), rtol=1e-10, atol=1e-12)
+    monkeypatch.setattr("skhep_anomaly.training.scoring._CHUNK_BYTES", 1)
+    many = np.tile(X, (5, 1))
+    np.testing.assert_allclose(est.score_samples(many)[:120], scores[:, 0], rtol=1e-10, atol=1e-12)
+
+
+@every
+def test_two_threads_score_one_model(cls, X):
+    est = make(cls).fit(X)
+    scores = est.score_samples(X)
+    with ThreadPoolExecutor(2) as pool:
+        for found in pool.map(lambda _: est.score_samples(X), range(8)):
+            np.testing.assert_array_equal(found, scores)
 
 
 # ------------------------------------------------------------------- kinds of input
@@ -390,3 +410,31 @@ def test_nothing_is_printed_unless_asked(cls, X, capsys):
     assert capsys.readouterr() == ("", "")
     make(cls, verbose=1).fit(X)
     assert cls.__name__ in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------- on a GPU
+
+
+@every
+@pytest.mark.gpu
+def test_gpu_model_scores_the_same_on_the_cpu(cls, X, tmp_path):
+    X = X.astype(np.float32)
+    weight = np.random.default_rng(1).uniform(0.5, 2, 120)
+    est = make(cls, device="cuda", max_epochs=10).fit(X, sample_weight=weight)
+    assert next(est.net_.module_.parameters()).is_cuda
+    scores = est.score_samples(X)
+    est.save(tmp_path / "model.skhep")
+    there = load(tmp_path / "model.skhep")
+    assert not next(there.net_.module_.parameters()).is_cuda
+    np.testing.assert_allclose(there.score_samples(X), scores, rtol=1e-3, atol=1e-3)
+    again = make(cls, device="cuda", max_epochs=10).fit(X, sample_weight=weight)
+    np.testing.assert_allclose(again.score_samples(X), scores, rtol=1e-3, atol=1e-3)
+
+
+@every
+@pytest.mark.gpu
+def test_auto_takes_the_gpu_and_float32(cls, X):
+    est = make(cls, device="auto").fit(X)
+    assert est.device_ == "cuda"
+    assert est.dtype_ == "float32"
+    assert np.isfinite(est.partial_fit(X).score_samples(X)).all()
