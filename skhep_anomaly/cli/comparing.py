@@ -29,10 +29,11 @@ QUICK_ROWS = 2000
 
 def run(options: Any) -> int:
     """Compare detectors as the options say; give the exit code."""
-    check_writable(options.out, options.json)
+    check_writable(None if options.no_report else options.out, options.json)
     if options.quick and options.max_rows is None:
         options.max_rows = QUICK_ROWS
-    detectors = _detectors(options, None) if options.models else None  # wrong names first
+    if options.models is not None:
+        _detectors(options, None)  # wrong names are told before the events are read
     events = read_events(options, need_label=True)
     detectors = _detectors(options, events)
     result = compare_detectors(
@@ -43,7 +44,7 @@ def run(options: Any) -> int:
         groups=events.groups,
         seeds=range(options.seed, options.seed + options.seeds),
         n_bootstrap=options.bootstrap,
-        n_jobs=options.jobs or _default_jobs(options.device),
+        n_jobs=_default_jobs(options.device) if options.jobs is None else options.jobs or None,
         verbose=0 if options.quiet else 1,
         data=_description(events, options),
     )
@@ -56,7 +57,9 @@ def run(options: Any) -> int:
 def _detectors(options: Any, events: CommandEvents | None) -> dict[str, Any]:
     """Give pipelines by short name; without `events` only names and settings are checked."""
     column = 0 if events is None else events.group_column
-    names = options.models or [n for n in MODELS if n != "groupwise" or column is not None]
+    names = options.models
+    if names is None:
+        names = [name for name in MODELS if name != "groupwise" or column is not None]
     made = {
         name: make_detector(
             name,
@@ -70,7 +73,12 @@ def _detectors(options: Any, events: CommandEvents | None) -> dict[str, Any]:
     if not made:
         raise ValueError("--models names no model")
     apply_settings(made, options.settings)
-    if events is not None and "groupwise" not in made and not options.models and not options.quiet:
+    if (
+        events is not None
+        and "groupwise" not in made
+        and options.models is None
+        and not options.quiet
+    ):
         say("the group-wise VAE is left out: no --group tells the groups")
     return made
 
@@ -89,7 +97,6 @@ def _description(events: CommandEvents, options: Any) -> dict[str, Any]:
         "events": events.name,
         "features": events.features,
         "undefined": f"{options.missing:g} or NaN, replaced by the median of the training rows",
-        "weighted": events.weight is not None,
     }
     if events.group is not None:
         facts |= {
@@ -117,7 +124,8 @@ def _deliver(result: ComparisonResult, options: Any) -> None:
         result.to_json(options.json)
         if not options.quiet:
             say(f"numbers: {options.json}")
-    write_page(result, options)
+    if not options.no_report:
+        write_page(result, options)
 
 
 def write_page(result: ComparisonResult, options: Any) -> None:
@@ -125,7 +133,7 @@ def write_page(result: ComparisonResult, options: Any) -> None:
     path = write_comparison_report(
         result,
         options.out,
-        title=TITLE,
+        title=f"{TITLE}: {result.data.get('events', 'your events')}",
         command=str(result.setup.get("command", "")),
         date=str(result.setup.get("date", "")),
     )

@@ -132,10 +132,14 @@ def _add_compare(commands: Any) -> None:
         "--bootstrap", type=_whole, default=100, metavar="N", help="for errors (100)"
     )
     parser.add_argument(
-        "--jobs", type=_count, metavar="N", help="worker processes (as many as cores)"
+        "--jobs",
+        type=_whole,
+        metavar="N",
+        help="worker processes (as many as cores); 0: none, in this process",
     )
     parser.add_argument("--quick", action="store_true", help="hardly any training: try a command")
     parser.add_argument("--out", default="report.html", metavar="FILE", help="(report.html)")
+    parser.add_argument("--no-report", action="store_true", help="print the table alone")
     parser.add_argument("--json", metavar="FILE", help="keep all numbers, for the command report")
     parser.set_defaults(command="compare")
 

@@ -118,7 +118,7 @@ def compare_detectors(
             "clock": "CPU" if all(map(on_cpu, detectors.values())) else "wall",
             "threads": "one for each fit" if n_jobs is not None else "those of the process",
         },
-        data={**_counts(events), **(data or {})},
+        data={**_counts(events), "weighted": sample_weight is not None, **(data or {})},
         parameters={name: _parameters(detector) for name, detector in detectors.items()},
         versions=package_versions(),
         machine=machine_summary(),
@@ -170,10 +170,15 @@ def _check_settings(
         )
     if n_jobs is not None and n_jobs < 1:
         raise ValueError(f"n_jobs={n_jobs} must be a number of processes ≥ 1, or None.")
-    for detector in detectors.values():  # wrong parameters are told before the first fit
-        last = with_seed(detector, 0)
-        last = last[-1] if isinstance(last, Pipeline) else last
-        getattr(last, "_validate_params", lambda: None)()
+    for detector in detectors.values():
+        _check_parameters(with_seed(detector, 0))
+
+
+def _check_parameters(detector: Any) -> None:
+    """Let a detector and those inside it look at their parameters before the first fit."""
+    for part in [detector, *detector.get_params(deep=True).values()]:
+        if hasattr(part, "_parameter_constraints") and not isinstance(part, type):
+            part._validate_params()
 
 
 def _check_counts(events: Events, test_size: float) -> None:
@@ -197,8 +202,8 @@ def _counts(events: Events) -> dict[str, Any]:
     counts: dict[str, Any] = {
         "signal events": int(events.signal.sum()),
         "background events": int((~events.signal).sum()),
-        "sum of signal weights": events.totals[0],
-        "sum of background weights": events.totals[1],
+        "sum of signal weights": float(f"{events.totals[0]:.9g}"),
+        "sum of background weights": float(f"{events.totals[1]:.9g}"),
         "number of features": int(events.X.shape[1]),
     }
     return counts | ({"negative weights": negative} if negative else {})

@@ -84,22 +84,26 @@ def _mean_curves(result: ComparisonResult, name: str) -> ModelCurves:
 
 def _score_pictures(result: ComparisonResult, name: str) -> list[Picture]:
     pictures = []
-    for kind, words in (("scores", ""), ("group_scores", f" by {_group_name(result)}")):
+    by_group = f" by {_group_name(result)}"
+    for kind, words, heights in (
+        ("scores", "", "weighted events"),
+        ("group_scores", by_group, "every class scaled to one, to compare shapes"),
+    ):
         panels = _sketch(result, name, kind)
         if not panels:
             continue
         display = ScoreHistogramDisplay(
             panels=[_panel(panel, result) for panel in panels],
             score_name=f"anomaly score of {name}",
-            weighted=bool(result.data.get("weighted", True)),
+            weighted=bool(result.data.get("weighted", False)),
         )
         pictures.append(
             Picture(
-                f"Anomaly score of {name}{words} (higher = odder), first seed: background filled, "
-                "signal as a line, training background as points scaled to the test background. "
-                "Points off the histogram would be overtraining. Thresholds are rules on the "
-                "training scores: 40th percentile (P40), median, mean.",
-                drawn_figure(display),
+                f"Anomaly score of {name}{words} (higher = odder), first seed, {heights}: "
+                "background filled, signal as a line, training background as points. Points off "
+                "the histogram would be overtraining. Thresholds are rules on the training scores: "
+                "40th percentile (P40), median, mean.",
+                drawn_figure(display, density=kind == "group_scores"),
                 alt=f"histograms of the anomaly score of {name}{words} for signal and background",
             )
         )
@@ -145,7 +149,8 @@ def _training_pictures(result: ComparisonResult) -> list[Picture]:
     return [
         Picture(
             "Loss against the epoch of the nets, first seed. A curve that still falls at the end "
-            "asks for more epochs. Losses of different detectors have different units.",
+            "asks for more epochs. A VAE's loss may rise while its KL term is being switched on; a "
+            "GAN's losses need not fall. Different detectors have different units.",
             figure,
             alt=f"training losses of {', '.join(displays)}",
         )

@@ -10,6 +10,8 @@ from skhep_anomaly.report import Table, format_value
 
 __all__ = ["difference_table", "main_table", "seed_table"]
 
+SMALLEST_ERROR = 1e-3  # smaller errors are rounded up to it in tables
+
 
 def main_table(result: ComparisonResult) -> Table:
     """Give the table of the main job.
@@ -140,7 +142,7 @@ def _notes(result: ComparisonResult, mcc: str) -> list[str]:
         (
             "Error² = variance under resampling of the test events + (spread over seeds)² / number "
             "of seeds; each seed has its own split. Detectors share events: compare two by their "
-            "difference, whose error is smaller."
+            "difference, whose error is smaller. Errors below 0.001 are rounded up to it."
         ),
         (
             "Weighted AUC and AMS count expected events; average precision and MCC count rows, "
@@ -156,7 +158,9 @@ def _notes(result: ComparisonResult, mcc: str) -> list[str]:
 
 
 def _cell(estimate: tuple[float, float]) -> tuple[float, float]:
-    return float(estimate[0]), float(estimate[1])
+    """Give value and error, the error not below what is worth a digit."""
+    value, error = estimate
+    return float(value), float(max(error, SMALLEST_ERROR)) if error == error else float("nan")
 
 
 def _rounded(value: float) -> Any:

@@ -82,7 +82,8 @@ def _in_workers(
             initializer=_ignore_interrupts,
         )
         try:
-            futures = [executor.submit(_run_on_shared, plan, shared, path) for plan in plans]
+            with _interrupts_held():  # workers are born here and keep what they are born with
+                futures = [executor.submit(_run_on_shared, plan, shared, path) for plan in plans]
             _watch(futures, names, n_workers, bar)
             return [future.result() for future in futures]
         except BaseException:
@@ -101,6 +102,19 @@ def _watch(futures: Sequence[Future[Run]], names: Sequence[str], n_jobs: int, ba
         # tasks are taken in order; loky calls those that wait in its queue running too
         open_names = [n for n, future in zip(names, futures, strict=True) if not future.done()]
         bar.show(open_names[:n_jobs])
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Let Ctrl-C wait until the block ends; processes that are born in it never get one."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _ignore_interrupts() -> None:
