@@ -41,7 +41,8 @@ def seed_sequence(random_state: Any = None) -> np.random.SeedSequence:
     if random_state is None:
         return np.random.SeedSequence()
     if isinstance(random_state, np.random.SeedSequence):
-        return random_state
+        # a copy: spawning from the user's own would give the next fit other children
+        return np.random.SeedSequence(**random_state.state)  # type: ignore[arg-type]
     if isinstance(random_state, numbers.Integral):
         return np.random.SeedSequence(int(random_state))
     if isinstance(random_state, np.random.RandomState):

@@ -84,15 +84,15 @@ class MixturePrior(nn.Module):
         return torch.logsumexp(constant.unsqueeze(-1) - 0.5 * scaled.square().sum(dim=-2), dim=1)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """Draw latents (n_members, n, k) in float64."""
-        n_members, _, k = self.mean.shape
-        component = torch.multinomial(
-            self.log_weight.double().exp(), n, replacement=True, generator=generator
-        )
+        """Draw latents (n_members, n, k) in float64, on the CPU as `generator` is."""
+        parts = (self.log_weight, self.mean, self.factor)
+        log_weight, mean, factor = (part.cpu().double() for part in parts)
+        n_members, _, k = mean.shape
+        component = torch.multinomial(log_weight.exp(), n, replacement=True, generator=generator)
         normal = torch.randn(n_members, n, k, 1, generator=generator, dtype=torch.float64)
         member = torch.arange(n_members).unsqueeze(1)
-        spread = (self.factor.double()[member, component] @ normal).squeeze(-1)
-        return self.mean.double()[member, component] + spread
+        spread = (factor[member, component] @ normal).squeeze(-1)
+        return mean[member, component] + spread
 
 
 class FlowPrior(nn.Module):

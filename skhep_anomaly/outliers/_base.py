@@ -26,6 +26,7 @@ from skhep_anomaly._validation import (
     check_weights,
     iter_slices,
 )
+from skhep_anomaly.exceptions import TrainingDivergedError
 from skhep_anomaly.outliers._offset import OffsetMixin
 from skhep_anomaly.outliers._threshold import THRESHOLD_CONSTRAINTS, offset_from_scores
 from skhep_anomaly.persistence import SaveMixin
@@ -166,6 +167,11 @@ class Detector(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
         weight = check_weights(sample_weight, X, owner=type(self).__name__)
         if weight is not None and not weight.all():
             keep = weight > 0
+            if keep.sum() < 2:
+                raise ValueError(
+                    f"Only n_samples={keep.sum()} of {len(X)} rows has a sample_weight above zero, "
+                    f"while a minimum of 2 is required by {type(self).__name__}."
+                )
             X, weight = X[keep], weight[keep] / weight[keep].mean()
             if np.ptp(weight) == 0:
                 weight = None
@@ -186,6 +192,7 @@ class Detector(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
 
     def _start(self, X: NDArray[Any], weight: NDArray[np.float64] | None, device: str) -> None:
         """Set shapes, moments and first weights."""
+        self._forget()
         self.dtype_ = X.dtype.name if self.dtype == "auto" else self.dtype
         if device != "cpu" and self.dtype == "auto":
             self.dtype_ = "float32"
@@ -210,10 +217,49 @@ class Detector(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
         return self._max_epochs_rule(n_rows) if self.max_epochs is None else int(self.max_epochs)
 
     def _train(self, X: NDArray[Any], weight: NDArray[np.float64] | None, epochs: int) -> None:
-        """Train, set every fitted attribute from the best state, and pass on an interrupt."""
-        interrupted = self._run_epochs(X, weight, epochs)
+        """Train, set every fitted attribute from the best state, and pass on an interrupt.
+
+        A Ctrl-C after the epochs waits for the rest too; a second one does not, and then, as after
+        an error, the estimator is not fitted: weights without what belongs to them would give
+        wrong scores.
+        """
+        try:
+            interrupted = self._run_epochs(X, weight, epochs)
+            try:
+                self._calibrate(X, weight)
+            except KeyboardInterrupt:
+                if interrupted:
+                    raise
+                interrupted = True
+                self._calibrate(X, weight)
+        except BaseException:
+            self._forget()
+            raise
+        if interrupted:
+            raise KeyboardInterrupt(
+                f"Training of {type(self).__name__} was interrupted in epoch {self.n_iter_}; "
+                "the best state so far is set."
+            )
+
+    def _forget(self) -> None:
+        """Be unfitted."""
+        for name in ("net_", "offset_"):
+            vars(self).pop(name, None)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "offset_" in vars(self)
+
+    def _calibrate(self, X: NDArray[Any], weight: NDArray[np.float64] | None) -> None:
+        """Learn from the training rows what scores and decisions need."""
         self._finish(X, weight)
         score = self._anomaly(X).astype(np.float64, copy=False)
+        if not np.isfinite(score).all():
+            raise TrainingDivergedError(
+                f"{type(self).__name__} scores {int((~np.isfinite(score)).sum())} of {len(X)} "
+                f"training rows as NaN or infinite after {self.n_iter_} epochs: the net diverged. "
+                f"Lower learning_rate (now {self.learning_rate:g}), or look for extreme values in "
+                "X."
+            )
         self.offset_ = offset_from_scores(
             np.negative(score, out=score),
             weight,
@@ -221,11 +267,6 @@ class Detector(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
             percentile=self.percentile,
             contamination=self.contamination,
         )
-        if interrupted:
-            raise KeyboardInterrupt(
-                f"Training of {type(self).__name__} was interrupted in epoch {self.n_iter_}; "
-                "the best state so far is set."
-            )
 
     def _run_epochs(self, X: NDArray[Any], weight: NDArray[np.float64] | None, epochs: int) -> bool:
         """Let the net train; give True after Ctrl-C."""
@@ -258,6 +299,12 @@ class Detector(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
             "callbacks": self.callbacks,
             "bar": type(self).__name__ if self.verbose else None,
         }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Be where the net is: it wakes up on the CPU where there is no GPU."""
+        super().__setstate__(state)
+        if "net_" in vars(self):
+            self.device_ = str(self.net_.device)
 
     # --------------------------------------------------------------- scores
 

@@ -46,12 +46,16 @@ def mean_distance(
     known = torch.from_numpy(np.ascontiguousarray(reference, dtype=np.float64))
     k = max(1, min(n_neighbors, len(known) - (skip is not None)))
     out = np.empty(len(Z))
-    for rows in iter_slices(len(Z), max(1, _CHUNK_DISTANCES // len(known))):
+    per_row = len(known) + k * known.shape[1]
+    for rows in iter_slices(len(Z), max(1, _CHUNK_DISTANCES // per_row)):
         part = torch.from_numpy(np.ascontiguousarray(Z[rows], dtype=np.float64))
         distance = torch.cdist(part, known)
         if skip is not None:
             own = skip[rows]
             inside = np.flatnonzero(own >= 0)
             distance[inside, own[inside]] = torch.inf
-        out[rows] = distance.topk(k, dim=1, largest=False).values.mean(dim=1).numpy()
+        nearest = distance.topk(k, dim=1, largest=False).indices
+        # cdist's own values lose half their digits where it multiplies matrices
+        exact = torch.linalg.vector_norm(part[:, None] - known[nearest], dim=2)
+        out[rows] = exact.mean(dim=1).numpy()
     return out

@@ -140,6 +140,9 @@ class AdversarialNet(Net):
         self.optimizer_of_ = {p.name: self._make_optimizer(p) for p in self.players}
         return self
 
+    def _all_optimizers(self) -> list[torch.optim.Optimizer]:
+        return list(self.optimizer_of_.values())
+
     def _make_optimizer(self, player: Player) -> torch.optim.Optimizer:
         options = {"fused": True} if player.optimizer in _FUSED else {}
         kind = _OPTIMIZERS[player.optimizer]

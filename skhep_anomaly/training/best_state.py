@@ -1,4 +1,8 @@
-"""The weights to keep: the best on validation rows, else the last finite ones."""
+"""The weights to keep: the best on validation rows, else the last finite ones.
+
+Those from before the first epoch count as well, so that a further fit that goes wrong at once gives
+back what it started from.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +30,15 @@ class BestState:
 
     def __init__(self, module: nn.Module, patience: int | None, tol: float) -> None:
         self.patience, self.tol = patience, tol
-        self._state: dict[str, Tensor] | None = None
         self._best = math.inf
         self._since = 0
+        self._judged = False
+        self._keep(module)
 
-    @property
-    def has_state(self) -> bool:
-        """True after the first finite epoch."""
-        return self._state is not None
+    def _keep(self, module: nn.Module) -> None:
+        self._state: dict[str, Tensor] = {
+            name: value.detach().clone() for name, value in module.state_dict().items()
+        }
 
     @staticmethod
     @torch.no_grad()
@@ -44,10 +49,9 @@ class BestState:
 
     def update(self, module: nn.Module, loss: float) -> bool:
         """Take note of an epoch; give True where training should stop."""
+        self._judged = True
         if self.patience is None or loss < self._best:
-            self._state = {
-                name: value.detach().clone() for name, value in module.state_dict().items()
-            }
+            self._keep(module)
         if loss < self._best - self.tol:
             self._since = 0
         else:
@@ -57,7 +61,6 @@ class BestState:
 
     def restore(self, module: nn.Module) -> None:
         """Put the kept weights back, where the present ones are worse or not finite."""
-        if self._state is None:
-            return
-        if self.patience is not None or not self.weights_are_finite(module):
+        watched = self.patience is not None and self._judged
+        if watched or not self.weights_are_finite(module):
             module.load_state_dict(self._state)

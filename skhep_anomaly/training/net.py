@@ -180,7 +180,7 @@ class Net(NeuralNet):  # type: ignore[misc]
 
     def _diverged(self) -> None:
         epoch = len(self.history)
-        if not self._best.has_state:
+        if epoch == 1:
             raise TrainingDivergedError(
                 f"The loss became non-finite in epoch {epoch} with "
                 f"learning_rate={self.lr:g}, before any "
@@ -192,6 +192,11 @@ class Net(NeuralNet):  # type: ignore[misc]
             ConvergenceWarning,
             stacklevel=2,
         )
+        for optimizer in self._all_optimizers():
+            optimizer.state.clear()  # its moments are not finite either
+
+    def _all_optimizers(self) -> list[torch.optim.Optimizer]:
+        return [self.optimizer_]
 
     # ---------------------------------------------------------------- steps
 

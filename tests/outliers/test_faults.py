@@ -1,0 +1,158 @@
+"""What a fit leaves behind that goes wrong, in every trained detector."""
+
+import pickle
+import signal
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from skorch.callbacks import Callback
+
+from skhep_anomaly import (
+    AEOutlierDetector,
+    FlowOutlierDetector,
+    GANOutlierDetector,
+    VAEOutlierDetector,
+)
+from skhep_anomaly.exceptions import TrainingDivergedError
+
+every = pytest.mark.parametrize(
+    "cls", [AEOutlierDetector, FlowOutlierDetector, GANOutlierDetector, VAEOutlierDetector]
+)
+
+
+@pytest.fixture(scope="module")
+def X():
+    return np.random.default_rng(0).normal(size=(120, 3))
+
+
+def make(cls, **params):
+    return cls(**{"max_epochs": 3, "random_state": 0, "early_stopping": False, **params})
+
+
+def presses_ctrl_c(detector, monkeypatch, times):
+    """Let Ctrl-C come in the calibration after the epochs, so many times."""
+    finish, left = detector._finish, [times]
+
+    def interrupted(X, weight):
+        if left[0]:
+            left[0] -= 1
+            signal.raise_signal(signal.SIGINT)
+        finish(X, weight)
+
+    monkeypatch.setattr(detector, "_finish", interrupted)
+
+
+@every
+def test_ctrl_c_after_the_epochs_still_sets_everything(cls, X, monkeypatch):
+    detector = make(cls)
+    presses_ctrl_c(detector, monkeypatch, 1)
+    with pytest.raises(KeyboardInterrupt, match="in epoch 3; the best state so far is set"):
+        detector.fit(X)
+    whole = make(cls).fit(X)
+    np.testing.assert_array_equal(detector.score_samples(X), whole.score_samples(X))
+    assert detector.offset_ == whole.offset_
+
+
+@every
+def test_second_ctrl_c_leaves_no_half_fitted_estimator(cls, X, monkeypatch):
+    detector = make(cls).fit(X)
+    presses_ctrl_c(detector, monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        detector.fit(X)
+    with pytest.raises(NotFittedError):
+        detector.score_samples(X)
+
+
+class StopsAtOnce(Callback):
+    """A Ctrl-C in the first epoch."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("robust", ["l1", "l21_rows", "l21_columns"])
+def test_robust_autoencoder_interrupted_at_once(robust, X):
+    detector = make(AEOutlierDetector, robust=robust, callbacks=[StopsAtOnce()])
+    with pytest.raises(KeyboardInterrupt, match="in epoch 1"):
+        detector.fit(X)
+    np.testing.assert_allclose(detector.low_rank_ + detector.sparse_, X)
+    assert np.isfinite(detector.score_samples(X)).all()
+
+
+HOPELESS = {"learning_rate": 1e300, "lr_schedule": "constant", "max_grad_norm": None}
+
+
+@every
+def test_divergence_leaves_an_unfitted_estimator(cls, X):
+    detector = make(cls).fit(X).set_params(**HOPELESS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            detector.fit(X)
+        except TrainingDivergedError:
+            with pytest.raises(NotFittedError):
+                detector.score_samples(X)
+        else:
+            assert np.isfinite(detector.score_samples(X)).all()
+
+
+def test_net_that_scores_no_numbers_has_diverged(X):
+    detector = make(FlowOutlierDetector, **HOPELESS)
+    with (
+        pytest.raises(TrainingDivergedError, match=r"scores 120 of 120 training rows as NaN"),
+        np.errstate(all="ignore"),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        detector.fit(X)
+
+
+@every
+@pytest.mark.filterwarnings("ignore:The generator:UserWarning")
+def test_further_fit_that_diverges_gives_back_the_weights_before(cls, X):
+    detector = make(cls).fit(X)
+    before = detector.score_samples(X)
+    parameters = list(detector.net_.module_.parameters())
+
+    class Breaks(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            if len(net.history) == 4:
+                parameters[0].data.fill_(np.nan)
+
+    detector.net_.callbacks_.append(("breaks", Breaks()))
+    with pytest.warns(ConvergenceWarning, match="in epoch 4"):
+        detector.partial_fit(X)
+    np.testing.assert_allclose(detector.score_samples(X), before, rtol=1e-9)
+    detector.partial_fit(X)  # the optimiser is sound as well
+    assert detector.n_iter_ == 5
+    assert np.abs(detector.score_samples(X) - before).max() > 0
+
+
+@every
+def test_weights_that_leave_one_row(cls, X):
+    with pytest.raises(
+        ValueError, match=r"n_samples=1 of 120 rows .* minimum of 2 .*" + cls.__name__
+    ):
+        make(cls).fit(X, sample_weight=np.arange(120) == 7)
+
+
+@every
+def test_seed_sequence_is_not_used_up(cls, X):
+    detector = make(cls, random_state=np.random.SeedSequence(5))
+    scores = detector.fit(X).score_samples(X)
+    np.testing.assert_array_equal(detector.fit(X).score_samples(X), scores)
+
+
+@every
+def test_pickle_from_a_gpu_wakes_up_where_the_net_is(cls, X):
+    detector = make(cls).fit(X)
+    detector.device_ = "cuda"  # the net itself is moved by skorch
+    assert pickle.loads(pickle.dumps(detector)).device_ == "cpu"
+
+
+def test_hybrid_score_of_a_row_does_not_depend_on_its_neighbours(X):
+    detector = make(AEOutlierDetector, score_kind="hybrid").fit(X)
+    alone = [float(detector.score_samples(row[None])[0]) for row in X[:20]]
+    np.testing.assert_allclose(detector.score_samples(X)[:20], alone, rtol=1e-12)
