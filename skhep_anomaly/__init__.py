@@ -60,6 +60,7 @@ _EXPORTS: dict[str, str] = {
     "read_root": "skhep_anomaly.datasets",
     "read_table": "skhep_anomaly.datasets",
     "RocSicDisplay": "skhep_anomaly.plotting",
+    "save": "skhep_anomaly.persistence",
     "ScoreHistogramDisplay": "skhep_anomaly.plotting",
     "sic_curve": "skhep_anomaly.metrics",
     "SimulatorError": "skhep_anomaly.exceptions",
@@ -71,6 +72,7 @@ _EXPORTS: dict[str, str] = {
     "weighted_precision_recall_curve": "skhep_anomaly.metrics",
     "weighted_roc_auc": "skhep_anomaly.metrics",
     "weighted_roc_curve": "skhep_anomaly.metrics",
+    "write_comparison_report": "skhep_anomaly.comparison",
     "write_report": "skhep_anomaly.report",
 }
 
