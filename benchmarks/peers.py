@@ -110,7 +110,10 @@ PEERS: dict[str, Maker] = {
 
 
 def _ours(name: str, **parameters: Any) -> Maker:
-    return lambda n, seed: getattr(skhep_anomaly, name)(random_state=seed, **parameters)
+    """One of ours in float32, which PyOD's nets use too; everything else as it comes."""
+    return lambda n, seed: getattr(skhep_anomaly, name)(
+        random_state=seed, dtype="float32", **parameters
+    )
 
 
 OURS: dict[str, Maker] = {
