@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import numbers
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,19 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["isolated_torch", "numpy_generator", "seed_sequence", "torch_generator"]
+__all__ = [
+    "global_streams_lock",
+    "isolated_torch",
+    "numpy_generator",
+    "seed_sequence",
+    "torch_generator",
+]
+
+global_streams_lock = threading.RLock()
+"""Held by whoever borrows global random streams; two borrowers at once would mix them up.
+
+Re-entrant: an adapter may hold an adapter.
+"""
 
 
 def seed_sequence(random_state: Any = None) -> np.random.SeedSequence:
@@ -73,12 +86,12 @@ def torch_generator(seeds: np.random.SeedSequence, device: str = "cpu") -> torch
 def isolated_torch(seeds: np.random.SeedSequence) -> Iterator[None]:
     """Run foreign torch code, which draws from the global stream, on a seeded copy of that stream.
 
-    The global stream of the caller is as before on leaving. Other threads see the copy meanwhile,
-    so this serves code that takes no generator (modules written by users, layers' own
-    initialisation) and nothing else.
+    The global stream of the caller is as before on leaving. One thread at a time is let in, and
+    other code in other threads sees the copy meanwhile, so this serves code that takes no generator
+    (modules written by users, layers' own initialisation) and nothing else.
     """
     import torch
 
-    with torch.random.fork_rng():
+    with global_streams_lock, torch.random.fork_rng():
         torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0] >> np.uint64(1)))
         yield

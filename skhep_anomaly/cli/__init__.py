@@ -15,6 +15,7 @@ from typing import Any
 
 from skhep_anomaly.cli.console import complain, say
 from skhep_anomaly.cli.parser import build_parser
+from skhep_anomaly.exceptions import TrainingDivergedError
 
 __all__ = ["main"]
 
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED_PIPE
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, TrainingDivergedError) as error:
         if getattr(options, "verbose", 0):
             raise
         complain(str(error))

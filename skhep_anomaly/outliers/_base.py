@@ -35,6 +35,7 @@ from skhep_anomaly.training import Net, Rows, column_moments, map_rows
 __all__ = ["Detector"]
 
 _STEPS, _STEPS_WIDE, _WIDE = 800, 200, 200
+_CHANGEABLE = ("lr", "batch_size", "schedule", "max_grad_norm", "patience", "tol", "bar")
 
 
 class Detector(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
@@ -244,7 +245,7 @@ class Detector(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
     def _forget(self) -> None:
         """Be unfitted."""
         for name in ("net_", "offset_"):
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
 
     def __sklearn_is_fitted__(self) -> bool:
         return "offset_" in vars(self)
@@ -276,6 +277,9 @@ class Detector(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
             split = np.random.default_rng(self._seeds[2])
             data = rows.split(self.validation_fraction, split)
         self.net_.set_params(max_epochs=epochs)
+        options = self._net_options()
+        for name in _CHANGEABLE:  # in a further fit they may be others
+            setattr(self.net_, name, options[name])
         self.net_.partial_fit(data)
         self.history_ = [
             {key: value for key, value in row.items() if key != "batches"}
@@ -341,7 +345,7 @@ def resolve_device(device: str) -> str:
     Raises
     ------
     ValueError
-        If `device` is unknown to torch or asks for a GPU that is not there.
+        If `device` is neither a CPU nor a CUDA GPU, or is not there.
     """
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -351,9 +355,12 @@ def resolve_device(device: str) -> str:
         raise ValueError(
             f"device={device!r} is not a device; use 'cpu', 'cuda' or 'auto'."
         ) from error
-    if kind == "cuda" and not torch.cuda.is_available():
+    if kind not in ("cpu", "cuda"):
+        raise ValueError(f"device={device!r} is not supported; use 'cpu', 'cuda' or 'auto'.")
+    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if kind == "cuda" and (torch.device(device).index or 0) >= n_gpus:
         raise ValueError(
-            f"device={device!r} was asked for, but torch sees no CUDA GPU here; "
+            f"device={device!r} was asked for, but torch sees {n_gpus or 'no'} CUDA GPU here; "
             "use device='cpu' or 'auto'."
         )
     return device

@@ -13,14 +13,13 @@ import io
 import os
 import random
 import sys
-import threading
 from collections.abc import Iterator
 
 import numpy as np
 
-__all__ = ["borrowed_streams", "no_print"]
+from skhep_anomaly._random import global_streams_lock
 
-_ONE_BORROWER = threading.RLock()  # re-entrant: an adapter may hold an adapter
+__all__ = ["borrowed_streams", "no_print"]
 
 
 @contextlib.contextmanager
@@ -34,7 +33,7 @@ def borrowed_streams(seed: int) -> Iterator[None]:
     seed : int in [0, 2**32)
         What the three streams start from.
     """
-    with _ONE_BORROWER, _restored(), _forked_torch(seed):
+    with global_streams_lock, _restored(), _forked_torch(seed):
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002
         yield

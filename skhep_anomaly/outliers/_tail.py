@@ -18,6 +18,7 @@ __all__ = ["learn_tail", "log_log_tail"]
 
 _KNEE = 0.95
 _N_GRID = 512
+_SAME = 1e-9  # scores that differ by less, in relation, are equal but for rounding
 
 
 def learn_tail(scores: NDArray[np.float64], weight: NDArray[np.float64] | None) -> dict[str, Any]:
@@ -27,9 +28,11 @@ def learn_tail(scores: NDArray[np.float64], weight: NDArray[np.float64] | None) 
     step.
     """
     levels = np.linspace(0, _KNEE, _N_GRID)
-    grid, where = np.unique(weighted_quantile(scores, levels, weight), return_inverse=True)
+    values = np.asarray(weighted_quantile(scores, levels, weight))
+    rises = np.diff(values) > _SAME * np.abs(values[1:])
+    grid, where = values[np.append(rises, True)], np.append(0, np.cumsum(rises))
     share = np.bincount(where, levels) / np.bincount(where)
-    beyond = scores > grid[-1]
+    beyond = scores - grid[-1] > _SAME * abs(grid[-1])
     excess = scores[beyond] - grid[-1]
     part = None if weight is None else weight[beyond]
     mean = float(np.average(excess, weights=part)) if len(excess) else 0.0

@@ -140,6 +140,11 @@ class AdversarialNet(Net):
         self.optimizer_of_ = {p.name: self._make_optimizer(p) for p in self.players}
         return self
 
+    def _set_rates(self) -> None:
+        for player in self.players:
+            for group in self.optimizer_of_[player.name].param_groups:
+                group["lr"] = self._rate(player)
+
     def _all_optimizers(self) -> list[torch.optim.Optimizer]:
         return list(self.optimizer_of_.values())
 

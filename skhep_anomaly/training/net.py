@@ -111,6 +111,7 @@ class Net(NeuralNet):  # type: ignore[misc]
         if not self.initialized_:
             self.initialize()
         self.interrupted_ = False
+        self._set_rates()
         self.notify("on_train_begin", X=X, y=y)
         self._give_generator(self.noise_)
         try:
@@ -194,6 +195,11 @@ class Net(NeuralNet):  # type: ignore[misc]
         )
         for optimizer in self._all_optimizers():
             optimizer.state.clear()  # its moments are not finite either
+
+    def _set_rates(self) -> None:
+        """Start with the learning rate of now: a further fit may have another one."""
+        for group in self.optimizer_.param_groups:
+            group["lr"] = self.lr
 
     def _all_optimizers(self) -> list[torch.optim.Optimizer]:
         return [self.optimizer_]

@@ -245,6 +245,13 @@ def test_baselines_cannot_be_saved(refused):
     assert "invalid choice: 'iforest'" in text
 
 
+def test_divergence_is_one_line(refused, write):
+    words = ["fit", "-q", "--data", write("e.csv"), *ROLES, "--model", "ae", "--out", "m.skhep"]
+    rate = ["learning_rate=1e300", "max_grad_norm=none", "lr_schedule=constant", "max_epochs=1"]
+    text = refused(*words, *(word for one in rate for word in ("--set", one)))
+    assert "Lower learning_rate" in text
+
+
 def test_wrong_settings(refused, write):
     words = ["fit", "-q", "--data", write("e.csv"), *ROLES, "--model", "ae", "--out", "m.skhep"]
     assert "did you mean 'max_epochs'?" in refused(*words, "--set", "maxepochs=3")

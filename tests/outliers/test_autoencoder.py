@@ -263,6 +263,15 @@ def test_log_log_tail_rises_and_is_the_tail_probability():
     assert (np.diff(log_log_tail(np.linspace(0, 50, 500), tail)) > 0).all()
 
 
+def test_tail_takes_scores_that_differ_by_rounding_for_equal():
+    scores = np.repeat(np.random.default_rng(0).exponential(size=20), 3)
+    shaken = scores * (1 + 1e-15 * np.tile([-1, 0, 1], 20))
+    tail, other = learn_tail(scores, None), learn_tail(shaken, None)
+    np.testing.assert_allclose(
+        log_log_tail(scores, other), log_log_tail(scores, tail), rtol=1e-9, atol=1e-12
+    )
+
+
 def test_tail_weight_k_is_k_copies():
     rng = np.random.default_rng(1)
     scores, k = rng.normal(size=300), rng.integers(1, 4, 300)

@@ -3,11 +3,15 @@
 import pickle
 import signal
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from skorch.callbacks import Callback
+from torch import nn
 
 from skhep_anomaly import (
     AEOutlierDetector,
@@ -156,3 +160,36 @@ def test_hybrid_score_of_a_row_does_not_depend_on_its_neighbours(X):
     detector = make(AEOutlierDetector, score_kind="hybrid").fit(X)
     alone = [float(detector.score_samples(row[None])[0]) for row in X[:20]]
     np.testing.assert_allclose(detector.score_samples(X)[:20], alone, rtol=1e-12)
+
+
+@every
+def test_further_fit_takes_the_learning_rate_of_now(cls, X):
+    detector = make(cls, warm_start=True, lr_schedule="constant").fit(X)
+    module = detector.net_.module_
+    weights = [p.detach().clone() for p in module.parameters()]
+    detector.set_params(learning_rate=1e-12, batch_size=17).fit(X)
+    for now, before in zip(module.parameters(), weights, strict=True):
+        np.testing.assert_allclose(now.detach(), before, atol=1e-9)
+    assert detector.net_.batch_size == 17
+
+
+def test_own_modules_fitted_in_threads_equal_one_after_the_other(X):
+    def parts():
+        encoder = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.3), nn.Linear(4, 2))
+        return {"encoder": encoder, "decoder": nn.Linear(2, 3), "noise": None, "n_members": 1}
+
+    with torch.random.fork_rng():
+        detector = make(AEOutlierDetector, **parts(), batch_size=16, max_epochs=10)
+    before = torch.get_rng_state()
+    expected = clone(detector).fit(X).score_samples(X)
+    with ThreadPoolExecutor(4) as pool:
+        fits = list(pool.map(lambda _: clone(detector).fit(X), range(8)))
+    for one in fits:
+        np.testing.assert_array_equal(one.score_samples(X), expected)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("device", ["mps", "meta", "xpu"])
+def test_other_devices_are_refused(device, X):
+    with pytest.raises(ValueError, match=f"device='{device}' is not supported; use 'cpu', 'cuda'"):
+        make(AEOutlierDetector, device=device).fit(X)
