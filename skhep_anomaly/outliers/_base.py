@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 from skhep_anomaly._random import seed_sequence, torch_generator
 from skhep_anomaly._validation import (
     Interval,
+    InvalidParameterError,
     StrOptions,
     check_rows,
     check_weights,
@@ -84,6 +85,19 @@ class Detector(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
 
     def _check_settings(self) -> None:
         """Refuse parameters that do not go together."""
+
+    def _validate_params(self) -> None:
+        """Check each parameter, and the widths of layers one by one."""
+        super()._validate_params()
+        for name, sizes in self.get_params(deep=False).items():
+            if not name.endswith("layer_sizes"):
+                continue
+            whole = (isinstance(size, Integral) and not isinstance(size, bool) for size in sizes)
+            if not (all(whole) and all(size >= 1 for size in sizes)):
+                raise InvalidParameterError(
+                    f"The {name!r} parameter of {type(self).__name__} must be a sequence of ints "
+                    f"in the range [1, inf). Got {sizes!r} instead."
+                )
 
     def _finish(self, X: NDArray[Any], weight: NDArray[np.float64] | None) -> None:
         """Learn from the training rows what scoring needs, after the weights are fixed."""
@@ -150,10 +164,9 @@ class Detector(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
         self : estimator
             Fitted; ``offset_`` and the score's calibration come from the rows of this call.
         """
+        self._validate_params()
+        self._check_settings()
         first = not hasattr(self, "net_")
-        if first:
-            self._validate_params()
-            self._check_settings()
         X, weight = self._training_rows(X, sample_weight, reset=first)
         if first:
             self._start(X, weight, resolve_device(self.device))
@@ -238,7 +251,8 @@ class Detector(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
             raise
         if interrupted:
             raise KeyboardInterrupt(
-                f"Training of {type(self).__name__} was interrupted in epoch {self.n_iter_}; "
+                f"Training of {type(self).__name__} was interrupted in epoch "
+                f"{len(self.net_.history)}; "
                 "the best state so far is set."
             )
 
@@ -284,6 +298,7 @@ class Detector(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
         self.history_ = [
             {key: value for key, value in row.items() if key != "batches"}
             for row in self.net_.history
+            if "train_loss" in row  # not the epoch that Ctrl-C cut off
         ]
         self.n_iter_ = len(self.history_)
         return bool(self.net_.interrupted_)

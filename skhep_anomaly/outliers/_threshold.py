@@ -52,9 +52,19 @@ def offset_from_scores(
     Returns
     -------
     float
+
+    Raises
+    ------
+    ValueError
+        If a callable gives no finite number.
     """
     if callable(threshold):
-        return float(threshold(scores))
+        offset = float(threshold(scores))
+        if not np.isfinite(offset):
+            raise ValueError(
+                f"threshold={threshold!r} gave {offset}; it must give a finite number."
+            )
+        return offset
     if threshold == "contamination":
         if contamination == "min":
             return float(scores.min())

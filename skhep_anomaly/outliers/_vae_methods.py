@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -231,7 +232,7 @@ class LatentDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detector
 
         return self._module_map(back, self._check(X, reset=False))
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> NDArray[Any]:
+    def sample(self, n_samples: Any = 1, random_state: Any = None) -> NDArray[Any]:
         """Draw new rows: t from the prior, then x from p(x|t); several members in equal shares.
 
         Parameters
@@ -249,11 +250,14 @@ class LatentDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detector
         Raises
         ------
         ValueError
-            If `n_samples` is below one.
+            If `n_samples` is not a positive integer.
         """
         check_is_fitted(self)
-        if n_samples < 1:
-            raise ValueError(f"n_samples={n_samples!r} is out of range: at least one row is drawn.")
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(
+                f"n_samples={n_samples!r} is no number of rows: an integer of at least 1 is needed."
+            )
+        n_samples = int(n_samples)
         module = self.net_.module_
         generator = torch_generator(seed_sequence(random_state))
         with torch.inference_mode():

@@ -19,6 +19,7 @@ from skhep_anomaly import (
     GANOutlierDetector,
     VAEOutlierDetector,
 )
+from skhep_anomaly._validation import InvalidParameterError
 from skhep_anomaly.exceptions import TrainingDivergedError
 
 every = pytest.mark.parametrize(
@@ -81,6 +82,8 @@ def test_robust_autoencoder_interrupted_at_once(robust, X):
     detector = make(AEOutlierDetector, robust=robust, callbacks=[StopsAtOnce()])
     with pytest.raises(KeyboardInterrupt, match="in epoch 1"):
         detector.fit(X)
+    assert detector.history_ == []
+    assert detector.n_iter_ == 0
     np.testing.assert_allclose(detector.low_rank_ + detector.sparse_, X)
     assert np.isfinite(detector.score_samples(X)).all()
 
@@ -193,3 +196,26 @@ def test_own_modules_fitted_in_threads_equal_one_after_the_other(X):
 def test_other_devices_are_refused(device, X):
     with pytest.raises(ValueError, match=f"device='{device}' is not supported; use 'cpu', 'cuda'"):
         make(AEOutlierDetector, device=device).fit(X)
+
+
+@every
+@pytest.mark.parametrize("sizes", [(0,), (8, -3), (6.5,), ("a",), [[3, 4]], (True,)])
+def test_layer_sizes_are_checked(cls, sizes, X):
+    for name in cls().get_params():
+        if name.endswith("layer_sizes"):
+            with pytest.raises(
+                InvalidParameterError, match=rf"'{name}' parameter of {cls.__name__}"
+            ):
+                make(cls, **{name: sizes}).fit(X)
+
+
+@every
+def test_partial_fit_checks_parameters_each_time(cls, X):
+    detector = make(cls).partial_fit(X).set_params(learning_rate=-1.0)
+    with pytest.raises(InvalidParameterError, match="'learning_rate' parameter"):
+        detector.partial_fit(X)
+
+
+def test_threshold_that_gives_no_number(X):
+    with pytest.raises(ValueError, match=r"threshold=.* gave nan; it must give a finite number"):
+        make(AEOutlierDetector, threshold=lambda scores: np.nan).fit(X)
