@@ -48,6 +48,9 @@ def iter_csv(
     except (EOFError, gzip.BadGzipFile) as error:
         msg = f"{path}: the compressed file is damaged or cut short: {error}"
         raise ValueError(msg) from error
+    except UnicodeDecodeError as error:
+        msg = f"{path}: no readable csv file: {error}"
+        raise ValueError(msg) from error
     check_not_empty(path, n_rows)
 
 

@@ -144,11 +144,14 @@ class Detector(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
         X, weight = self._training_rows(X, sample_weight, reset=not resume)
         if not resume:
             self._start(X, weight, device)
+        self.net_.planned = True
         self._train(X, weight, self._n_epochs(len(X)))
         return self
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Train one more epoch on further rows; the first call fixes the standardisation.
+
+        The learning rate stays as it is and no warm-up is made: the end of training is not known.
 
         Parameters
         ----------
@@ -170,6 +173,7 @@ class Detector(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
         X, weight = self._training_rows(X, sample_weight, reset=first)
         if first:
             self._start(X, weight, resolve_device(self.device))
+        self.net_.planned = False
         self._train(X, weight, 1)
         return self
 

@@ -69,7 +69,7 @@ class VAEOutlierDetector(LatentDetector):
         Negative ELBO with β, (1 − β)·MSE + β·KL with 0 < β < 1, or MSE + β·KL. MSE is the mean over
         features, KL the sum over latents.
     kl_warmup : float in [0, 1], default=0.3
-        Share of the steps (of each call) over which β rises from zero.
+        Share of the steps of a `fit` over which β rises from zero.
     n_draws_train : int, default=1
         Latents drawn per row and step.
     n_draws_score : int, default=16

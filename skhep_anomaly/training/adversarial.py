@@ -231,7 +231,7 @@ class AdversarialNet(Net):
 
     def _train_batch(self, batch: Any, notify: bool = False) -> Tensor:
         """Let each player move; give the sum of the losses."""
-        context = Context(self.noise_, self._n_done / self._n_planned)
+        context = Context(self.noise_, self._progress)
         total = torch.zeros((), device=self.device)
         for player in self.players:
             if self.n_batches_ % player.every == player.every - 1:
@@ -263,7 +263,7 @@ class AdversarialNet(Net):
 
     def _step(self, player: Player, progress: float) -> None:
         optimizer = self.optimizer_of_[player.name]
-        if self.schedule != "constant":
+        if self.schedule != "constant" and self.planned:
             for group in optimizer.param_groups:
                 group["lr"] = self._rate(player) * SCHEDULES[self.schedule](progress)
         optimizer.step()

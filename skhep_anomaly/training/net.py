@@ -62,7 +62,12 @@ class Net(NeuralNet):  # type: ignore[misc]
     ----------
     interrupted_ : bool
         True after Ctrl-C; the estimator raises it again once its state is complete.
+    planned : bool
+        False where nobody knows how many steps are to come: schedule and whatever else follows the
+        progress of the training are then taken as at their end, the learning rate as it is.
     """
+
+    planned = True
 
     def __init__(
         self,
@@ -226,20 +231,23 @@ class Net(NeuralNet):  # type: ignore[misc]
 
     def _train_batch(self, batch: Any, notify: bool = False) -> Tensor:
         """Compute one batch's gradient and step the optimiser: here alone weights change."""
-        progress = self._n_done / self._n_planned
-        context = Context(self.noise_, progress)
+        context = Context(self.noise_, self._progress)
         loss = self.criterion_.loss_and_gradient(self.module_, *batch, context)
         self._clip_gradient()
         if notify:
             self.notify(
                 "on_grad_computed", named_parameters=self.module_.named_parameters(), batch=batch
             )
-        if self.schedule != "constant":
+        if self.schedule != "constant" and self.planned:
             for group in self.optimizer_.param_groups:
-                group["lr"] = self.lr * SCHEDULES[self.schedule](progress)
+                group["lr"] = self.lr * SCHEDULES[self.schedule](context.progress)
         self.optimizer_.step()
         self._n_done += 1
         return loss  # type: ignore[no-any-return]
+
+    @property
+    def _progress(self) -> float:
+        return self._n_done / self._n_planned if self.planned else 1.0
 
     def _clip_gradient(self) -> None:
         if self.max_grad_norm is None:

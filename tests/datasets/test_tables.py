@@ -275,3 +275,10 @@ def test_plain_gzip_written_by_hand(tmp_path):
     path = tmp_path / "t.csv.gz"
     path.write_bytes(gzip.compress(b"x\n0.1\n1e-300\n"))
     assert read_table(path)["x"].tolist() == [0.1, 1e-300]
+
+
+def test_text_in_another_encoding_names_the_file(tmp_path):
+    path = tmp_path / "latin.csv"
+    path.write_bytes("a,b\n1,é\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"latin\.csv: no readable csv file: 'utf-8' codec"):
+        read_table(path)

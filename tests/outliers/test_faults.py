@@ -219,3 +219,22 @@ def test_partial_fit_checks_parameters_each_time(cls, X):
 def test_threshold_that_gives_no_number(X):
     with pytest.raises(ValueError, match=r"threshold=.* gave nan; it must give a finite number"):
         make(AEOutlierDetector, threshold=lambda scores: np.nan).fit(X)
+
+
+@every
+def test_partial_fit_in_small_parts_trains_at_the_full_rate(cls, X):
+    detector = make(cls, batch_size=256).partial_fit(X)
+    weights = next(detector.net_.module_.parameters())
+    for _ in range(20):  # calls of one step each
+        before = weights.detach().clone()
+        detector.partial_fit(X)
+        moved = float((weights.detach() - before).abs().max())
+        assert 0.1 * detector.learning_rate < moved
+
+
+def test_partial_fit_in_small_parts_minds_the_kl_term(X):
+    settings = {"loss": "mse_kl", "beta": 0.5, "learning_rate": 1e-2, "batch_size": 256}
+    detector = make(VAEOutlierDetector, **settings)
+    for _ in range(150):  # with so large a beta nothing is worth being coded
+        detector.partial_fit(X)
+    assert detector.kl_per_dim_.max() < 0.1
