@@ -81,6 +81,8 @@ def compare_detectors(
     ------
     ValueError
         If labels, weights, groups or parameters are unusable, or every run failed.
+    TypeError
+        If `detectors` is no mapping.
 
     Notes
     -----
@@ -161,6 +163,11 @@ def _check_settings(
     n_bootstrap: int,
     n_jobs: int | None,
 ) -> None:
+    if not isinstance(detectors, Mapping):
+        raise TypeError(
+            f"detectors is a {type(detectors).__name__}; give a mapping of names to detectors, such "
+            "as {'AE': AEOutlierDetector()}."
+        )
     if not detectors:
         raise ValueError("detectors is empty; give at least one detector.")
     if not (0 < test_size < 1 and 0 <= percentile <= 100 and n_bootstrap >= 0):

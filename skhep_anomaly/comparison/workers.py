@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import signal
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
@@ -82,7 +83,7 @@ def _in_workers(
             initializer=_ignore_interrupts,
         )
         try:
-            with _interrupts_held():  # workers are born here and keep what they are born with
+            with _interrupts_ignored():  # the workers are born here
                 futures = [executor.submit(_run_on_shared, plan, shared, path) for plan in plans]
             _watch(futures, names, n_workers, bar)
             return [future.result() for future in futures]
@@ -105,16 +106,19 @@ def _watch(futures: Sequence[Future[Run]], names: Sequence[str], n_jobs: int, ba
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Let Ctrl-C wait until the block ends; processes that are born in it never get one."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
+def _interrupts_ignored() -> Iterator[None]:
+    """Ignore Ctrl-C for a moment; processes that are born meanwhile ignore it for life.
+
+    Blocking the signal would not do: loky unblocks it when it starts its resource tracker.
+    """
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
 
 
 def _ignore_interrupts() -> None:
