@@ -165,8 +165,8 @@ def _check_settings(
 ) -> None:
     if not isinstance(detectors, Mapping):
         raise TypeError(
-            f"detectors is a {type(detectors).__name__}; give a mapping of names to detectors, such "
-            "as {'AE': AEOutlierDetector()}."
+            f"detectors is a {type(detectors).__name__}; give a mapping of names to detectors, "
+            "such as {'AE': AEOutlierDetector()}."
         )
     if not detectors:
         raise ValueError("detectors is empty; give at least one detector.")

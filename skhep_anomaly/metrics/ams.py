@@ -290,6 +290,8 @@ def _scale(total: float, wanted: float | None, name: str) -> float:
     """Give the factor that turns the sum of weights `total` into `wanted`."""
     if wanted is None:
         return 1.0
+    if not wanted >= 0:
+        raise ValueError(f"{name}={wanted} must be a sum of weights ≥ 0, or None.")
     if not total > 0:
         raise ValueError(
             f"{name}={wanted} cannot be reached: the weights of that class sum to {total}."

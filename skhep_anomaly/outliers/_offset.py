@@ -103,8 +103,17 @@ def normality(estimator: Any) -> Any:
     Raises
     ------
     TypeError
-        If the estimator has none.
+        If the estimator has none, is a class, or counts the other way, as PyOD's detectors do.
     """
+    if isinstance(estimator, type):
+        raise TypeError(
+            f"{estimator.__name__} is a class; give an instance, {estimator.__name__}()."
+        )
+    if any(kind.__module__.startswith("pyod.") for kind in type(estimator).__mro__):
+        raise TypeError(
+            f"{type(estimator).__name__} is a detector of PyOD, whose scores count anomaly "
+            "upwards; wrap it in PyODAdapter."
+        )
     for name in ("score_samples", "decision_function"):
         if hasattr(estimator, name):
             return getattr(estimator, name)

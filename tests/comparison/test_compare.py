@@ -163,6 +163,13 @@ def test_weights_of_a_class_must_not_cancel(gaussian_events, first_column):
     assert result.data["negative weights"] == int((X[:, 0] > 3).sum())
 
 
+def test_detectors_have_names(gaussian_events, first_column):
+    X, y, _ = gaussian_events
+    assert compare_detectors({"a": first_column()}, X, y, seeds=1, n_bootstrap=0).names == ["a"]
+    with pytest.raises(TypeError, match="detectors is a list; give a mapping of names"):
+        compare_detectors([first_column()], X, y)
+
+
 def test_when_all_fail_the_first_reason_is_raised(gaussian_events, first_column):
     X, y, _ = gaussian_events
     detectors = {"a": first_column(fault="raise"), "b": first_column(fault="nan")}

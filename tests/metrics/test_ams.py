@@ -136,3 +136,10 @@ def test_max_ams_error_is_the_spread_over_samples():
     assert best.error == pytest.approx(np.std(values), rel=0.3)
     again = max_ams(*draw(0), n_bootstrap=200, random_state=0)
     assert again == best
+
+
+@pytest.mark.parametrize("total", [-1.0, np.nan])
+def test_expected_events_are_not_negative(total):
+    assert max_ams([0, 1], [1.0, 2.0], s_total=0.0).value == 0.0
+    with pytest.raises(ValueError, match="must be a sum of weights ≥ 0, or None"):
+        max_ams([0, 1], [1.0, 2.0], s_total=total)
