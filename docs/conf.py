@@ -38,8 +38,7 @@ myst_heading_anchors = 3
 autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc's Parameters say the types
 numpydoc_class_members_toctree = False
-numpydoc_show_class_members = True
-numpydoc_show_inherited_class_members = False
+numpydoc_show_class_members = False  # autodoc lists them, inherited ones of ours too
 
 sphinx_gallery_conf = {
     "examples_dirs": "gallery",

@@ -1,7 +1,8 @@
 """Fits docstrings to reStructuredText before numpydoc reads them.
 
 A fitted attribute ends in an underscore, which reStructuredText takes for a link: `offset_` in
-plain prose or in a type is escaped here, so that docstrings stay readable as text. The methods
+plain prose or in a type is escaped here, so that docstrings stay readable as text, and so is an
+author's initial that would start a list. The methods
 that scikit-learn adds for metadata routing are left out; their text points into its own site.
 """
 
@@ -11,6 +12,7 @@ import re
 
 QUOTED_OR_FITTED = re.compile(r"(``.+?``|`.+?`_?)|(?<![\w:|])([A-Za-z]\w*[A-Za-z0-9])_(?![\w`])")
 REFERENCE = re.compile(r"\.\. \[\w+\]")
+INITIAL = re.compile(r"^((?:\.\. \[\w+\] )?)([A-Z]\. (?=\S))")  # would start a list from A. to Z.
 ROUTING = re.compile(r"set_\w+_request|get_metadata_routing")
 
 
@@ -39,7 +41,8 @@ def indent_references(lines: list[str]) -> list[str]:
 
 def process(app, what, name, obj, options, lines) -> None:
     """Change the lines in place, as autodoc wants it."""
-    lines[:] = indent_references([escape_line(line) for line in lines])
+    escaped = [INITIAL.sub(r"\1\\\2", escape_line(line)) for line in lines]
+    lines[:] = indent_references(escaped)
 
 
 def skip(app, what, name, obj, skipped, options) -> bool | None:

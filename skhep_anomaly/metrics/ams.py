@@ -138,7 +138,8 @@ def ams_score(
     Raises
     ------
     ValueError
-        If labels are ambiguous, weights unusable, or a total is asked of a class without weight.
+        If labels are ambiguous, weights unusable, or a total is negative or asked of a class
+        without weight.
 
     Notes
     -----

@@ -260,7 +260,7 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detec
 
     @classmethod
     def thesis(cls, **params: Any) -> AEOutlierDetector:
-        """Give the autoencoder of A. Nardelli's thesis: 50-25-2-25-50, relu6, dropout .1, MSE.
+        """Give the autoencoder of Nardelli's thesis: 50-25-2-25-50, relu6, dropout .1, MSE.
 
         Parameters
         ----------

@@ -279,7 +279,7 @@ class VAEOutlierDetector(LatentDetector):
 
     @classmethod
     def thesis(cls, **params: Any) -> VAEOutlierDetector:
-        """Give the VAE of A. Nardelli's thesis: (50, 25)-2-(25, 50), ReLU6, learnt σ.
+        """Give the VAE of Nardelli's thesis: (50, 25)-2-(25, 50), ReLU6, learnt σ.
 
         Parameters
         ----------
