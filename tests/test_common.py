@@ -291,6 +291,7 @@ def test_few_rows_and_odd_batches(cls, X, n_rows, batch_size):
         ("threshold", "mode"),
         ("n_members", 0),
         ("random_state", "seed"),
+        ("callbacks", [3]),
     ],
 )
 def test_parameters_are_checked_before_training(cls, X, name, value):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,10 @@ def iter_csv(
             index_col=False,
             **options,
         ) as reader:
-            for chunk in reader:
+            for chunk in _strictly(reader, pandas.errors.ParserWarning):
                 n_rows += len(chunk)
                 yield chunk if columns is None else chunk[list(columns)]
-    except pandas.errors.ParserError as error:
+    except (pandas.errors.ParserError, pandas.errors.ParserWarning) as error:
         msg = f"{path}: not a regular csv table: {error}"
         raise ValueError(msg) from error
     except (EOFError, gzip.BadGzipFile) as error:
@@ -52,6 +53,18 @@ def iter_csv(
         msg = f"{path}: no readable csv file: {error}"
         raise ValueError(msg) from error
     check_not_empty(path, n_rows)
+
+
+def _strictly(reader: Any, warning: type[Warning]) -> Iterator[Any]:
+    """Read chunks; `warning` (rows longer than the header) is an error."""
+    chunks = iter(reader)
+    while True:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", warning)
+            chunk = next(chunks, None)
+        if chunk is None:
+            return
+        yield chunk
 
 
 def _exact(version: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
+from skorch.callbacks import Callback
 
 from skhep_anomaly._random import seed_sequence, torch_generator
 from skhep_anomaly._validation import (
@@ -89,6 +90,12 @@ class Detector(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
     def _validate_params(self) -> None:
         """Check each parameter, and the widths of layers one by one."""
         super()._validate_params()
+        for callback in self.callbacks or ():
+            if not isinstance(callback, Callback):
+                raise InvalidParameterError(
+                    f"The 'callbacks' parameter of {type(self).__name__} must hold instances of "
+                    f"skorch.callbacks.Callback. Got {callback!r} instead."
+                )
         for name, sizes in self.get_params(deep=False).items():
             if not name.endswith("layer_sizes"):
                 continue
@@ -99,8 +106,15 @@ class Detector(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
                     f"in the range [1, inf). Got {sizes!r} instead."
                 )
 
-    def _finish(self, X: NDArray[Any], weight: NDArray[np.float64] | None) -> None:
-        """Learn from the training rows what scoring needs, after the weights are fixed."""
+    def _finish(
+        self, X: NDArray[Any], weight: NDArray[np.float64] | None
+    ) -> NDArray[np.float64] | None:
+        """Learn from the training rows what scoring needs, after the weights are fixed.
+
+        Gives the training rows' anomaly scores where those of `_anomaly` would be biased, because
+        a row must not count as its own neighbour.
+        """
+        return None
 
     def _threshold_rule(self) -> Any:
         """Give the rule, number or callable for ``offset_``."""
@@ -270,8 +284,9 @@ class Detector(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
 
     def _calibrate(self, X: NDArray[Any], weight: NDArray[np.float64] | None) -> None:
         """Learn from the training rows what scores and decisions need."""
-        self._finish(X, weight)
-        score = self._anomaly(X).astype(np.float64, copy=False)
+        left_out = self._finish(X, weight)
+        score = self._anomaly(X) if left_out is None else left_out
+        score = score.astype(np.float64, copy=False)
         if not np.isfinite(score).all():
             raise TrainingDivergedError(
                 f"{type(self).__name__} scores {int((~np.isfinite(score)).sum())} of {len(X)} "

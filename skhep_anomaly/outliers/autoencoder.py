@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor, nn
 
 from skhep_anomaly._random import isolated_torch
-from skhep_anomaly._validation import Interval, StrOptions, weighted_quantile
+from skhep_anomaly._validation import Interval, StrOptions, iter_slices, weighted_quantile
 from skhep_anomaly.nn import (
     ACTIVATIONS,
     Autoencoder,
@@ -39,6 +39,7 @@ __all__ = ["AEOutlierDetector"]
 
 _N_NEIGHBORS = 10
 _MOST_REFERENCE = 10_000
+_DISTANCE_ROWS = 2**15
 _ROBUST_ROUNDS = 10
 
 
@@ -401,14 +402,16 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detec
         self.low_rank_ = X - self.sparse_
         return interrupted
 
-    def _finish(self, X: NDArray[Any], weight: NDArray[np.float64] | None) -> None:
+    def _finish(
+        self, X: NDArray[Any], weight: NDArray[np.float64] | None
+    ) -> NDArray[np.float64] | None:
         """Learn covariance of the residuals, medians of the levels, and what "hybrid" needs."""
         module = self.net_.module_
-        some, share = evenly_spaced(X, weight)
+        clean = X if self.robust is None else self.low_rank_.astype(X.dtype, copy=False)
+        some, share = evenly_spaced(clean, weight)
         learn_metric(module.metric, self._residuals, some, share, module=module)
         self._learn_medians(some, share)
-        if self.score_kind == "hybrid":
-            self._learn_hybrid(X, weight)
+        return self._learn_hybrid(X, weight) if self.score_kind == "hybrid" else None
 
     def _learn_medians(self, X: NDArray[Any], weight: NDArray[np.float64] | None) -> None:
         if len(self._levels) == 1:
@@ -419,14 +422,17 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detec
         medians = np.where(medians > 0, medians, 1.0).reshape(sizes.shape[1:])
         self.net_.module_.level_median.copy_(torch.from_numpy(medians))
 
-    def _learn_hybrid(self, X: NDArray[Any], weight: NDArray[np.float64] | None) -> None:
+    def _learn_hybrid(
+        self, X: NDArray[Any], weight: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
+        """Learn both tails; give the training rows' scores, each left out of its neighbours."""
         chosen = draw_reference(len(X), _MOST_REFERENCE, np.random.default_rng(self._seeds[3]))
-        Z = self._map(self._flat_standardised, X)
-        self._reference = Z[chosen]
+        self._reference = self._map(self._flat_standardised, X[chosen])
         skip = np.full(len(X), -1)
         skip[chosen] = np.arange(len(chosen))
-        distance = mean_distance(Z, self._reference, _N_NEIGHBORS, skip)
-        self._tails = [learn_tail(s, weight) for s in (self._residual_score(X), distance)]
+        parts = self._residual_score(X), self._distance(X, skip)
+        self._tails = [learn_tail(part, weight) for part in parts]
+        return self._hybrid(*parts)
 
     # --------------------------------------------------------------- scores
 
@@ -465,15 +471,26 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detec
         score = self._map(lambda x: self._member_scores(x).mean(dim=1), X)
         return score.astype(np.float64, copy=False)
 
+    def _distance(
+        self, X: NDArray[Any], skip: NDArray[np.intp] | None = None
+    ) -> NDArray[np.float64]:
+        """Give the mean distance to the neighbours, chunk by chunk."""
+        out = np.empty(len(X))
+        for rows in iter_slices(len(X), _DISTANCE_ROWS):
+            Z = self._map(self._flat_standardised, X[rows])
+            own = None if skip is None else skip[rows]
+            out[rows] = mean_distance(Z, self._reference, _N_NEIGHBORS, own)
+        return out
+
+    def _hybrid(
+        self, residual: NDArray[np.float64], distance: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        ours, neighbours = self._tails
+        return log_log_tail(residual, ours) + log_log_tail(distance, neighbours)
+
     def _anomaly(self, X: NDArray[Any]) -> NDArray[np.float64]:
         score = self._residual_score(X)
-        if self.score_kind != "hybrid":
-            return score
-        distance = mean_distance(
-            self._map(self._flat_standardised, X), self._reference, _N_NEIGHBORS
-        )
-        ours, neighbours = self._tails
-        return log_log_tail(score, ours) + log_log_tail(distance, neighbours)
+        return self._hybrid(score, self._distance(X)) if self.score_kind == "hybrid" else score
 
     def score_std(self, X: Any) -> NDArray[np.float64]:
         """Give the spread of the members' anomaly scores, an uncertainty of the score.

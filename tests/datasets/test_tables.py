@@ -129,6 +129,7 @@ def test_memory_stays_flat(tmp_path):
         ("t.csv", "", r"t\.csv: the file is empty"),
         ("t.csv", "x,y\n", r"t\.csv: the file has columns and no rows"),
         ("t.csv", "x,y\n1,2\n3,4,5\n6,7,8,9\n", r"t\.csv: not a regular csv table"),
+        ("t.csv", "x,y\n1,2,3\n4,5,6\n", r"t\.csv: not a regular csv table"),
         ("t.csv", "x,y\n1,a\n2,b\n3,c\n4,5\n6,7\n", r"column 'y' changes from text to number"),
         ("t.csv", "x\n1\n2\n3\na\nb\n", r"column 'x' changes from number to text"),
         (

@@ -331,3 +331,28 @@ def test_thesis_preset():
     detector.fit(X)
     assert detector.net_.module_.net.sizes == (6, 50, 25, 2, 25, 50, 6)
     assert abs((detector.predict(X) == -1).mean() - 0.6) <= 1 / 200
+
+
+def test_hybrid_offset_leaves_each_row_out_of_its_neighbours():
+    rng = np.random.default_rng(5)
+    X, fresh = rng.normal(size=(600, 3)), rng.normal(size=(2000, 3))
+    settings = {"n_members": 1, "random_state": 0, "max_epochs": 20}
+    detector = AEOutlierDetector((8, 8), score_kind="hybrid", **settings).fit(X)
+    assert abs((detector.predict(fresh) == -1).mean() - 0.1) < 0.04
+    chunked = detector.score_samples(fresh)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skhep_anomaly.outliers.autoencoder._DISTANCE_ROWS", 7)
+        np.testing.assert_allclose(detector.score_samples(fresh), chunked, rtol=1e-12)
+
+
+def test_robust_metric_is_learnt_from_the_clean_part():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 2)) @ rng.normal(size=(2, 6)) + 0.05 * rng.normal(size=(600, 6))
+    X[:30] += 20 * rng.choice([-1, 1], size=(30, 6))
+    settings = {**PLAIN, "score_kind": "mahalanobis", "max_epochs": 60}
+    detector = AEOutlierDetector((16,), 2, robust="l21_rows", **settings).fit(X)
+    residual = detector.low_rank_ - detector.reconstruct(detector.low_rank_)
+    scaled = residual / detector.net_.module_.standardizer.scale.numpy()
+    got = detector.net_.module_.metric.variance.ravel().numpy()
+    want = scaled.var(axis=0)
+    np.testing.assert_allclose(got, want + 1e-2 * want.mean(), rtol=1e-6)
