@@ -2,8 +2,9 @@
 
 A fitted attribute ends in an underscore, which reStructuredText takes for a link: `offset_` in
 plain prose or in a type is escaped here, so that docstrings stay readable as text, and so is an
-author's initial that would start a list. The methods
-that scikit-learn adds for metadata routing are left out; their text points into its own site.
+author's initial that would start a list. A scorer says what it measures instead of its class's
+text. The methods that scikit-learn adds for metadata routing are left out; their text points into
+its own site.
 """
 
 from __future__ import annotations
@@ -39,8 +40,23 @@ def indent_references(lines: list[str]) -> list[str]:
     return done
 
 
+def scorer_lines(scorer) -> list[str]:
+    """What a ready-made scorer measures."""
+    measured = "predictions" if scorer.response == "predict" else "anomaly scores"
+    metric = scorer.metric.__name__
+    return [
+        f"Scorer of searches: ``{metric}`` of an estimator's {measured}.",
+        "",
+        "Pass it as ``scoring=``. It takes detectors of every origin and classifiers, and labels",
+        "{0, 1} (1 = anomaly), {-1, +1} (-1 = anomaly) or bool; for others, and for weights, see",
+        "`make_outlier_scorer`. Higher is better.",
+    ]
+
+
 def process(app, what, name, obj, options, lines) -> None:
     """Change the lines in place, as autodoc wants it."""
+    if what == "data" and hasattr(obj, "metric") and hasattr(obj, "response"):
+        lines[:] = scorer_lines(obj)
     escaped = [INITIAL.sub(r"\1\\\2", escape_line(line)) for line in lines]
     lines[:] = indent_references(escaped)
 
