@@ -7,6 +7,7 @@ key -> numbers. A run that is interrupted leaves the finished ones; delete some 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,25 +23,28 @@ class Record:
     def __init__(self, name: str, settings: dict[str, Any]) -> None:
         self.path = RESULTS / f"{name}.json"
         self.settings = json.loads(json.dumps(settings))
-        self.runs: dict[str, Any] = {}
-        if self.path.exists():
-            data = json.loads(self.path.read_text("utf-8"))
-            if data["settings"] != self.settings:
-                sys.exit(f"{self.path} was made with {data['settings']}; delete it to start afresh")
-            self.runs = data["runs"]
+        self.runs = self._read()
 
     def __contains__(self, key: str) -> bool:
         return key in self.runs
 
     def keep(self, **runs: Any) -> None:
-        """Add runs and write the file."""
-        self.runs.update(runs)
+        """Add runs and write the file, to which another process may have added others."""
+        self.runs = {**self._read(), **runs}
         self._write()
 
     def forget(self, start: str) -> None:
         """Drop the runs whose key begins so."""
         self.runs = {key: run for key, run in self.runs.items() if not key.startswith(start)}
         self._write()
+
+    def _read(self) -> dict[str, Any]:
+        if not self.path.exists():
+            return {}
+        data = json.loads(self.path.read_text("utf-8"))
+        if data["settings"] != self.settings:
+            sys.exit(f"{self.path} was made with {data['settings']}; delete it to start afresh")
+        return data["runs"]
 
     def _write(self) -> None:
         self.path.parent.mkdir(exist_ok=True)
@@ -50,7 +54,7 @@ class Record:
             "versions": package_versions(),
             "runs": dict(sorted(self.runs.items())),
         }
-        temporary = self.path.with_suffix(".tmp")
+        temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
         temporary.replace(self.path)
 

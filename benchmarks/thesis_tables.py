@@ -142,7 +142,7 @@ def cell(values: list[float]) -> str:
 def row(title: list[str], runs: list[dict[str, float]], published: tuple[float, ...]) -> str:
     cells = []
     for name, value in zip(COLUMNS, published, strict=True):
-        cells += [cell([run[name] for run in runs]), f"{value:.3f}"]
+        cells += [cell([run[name] for run in runs]), f"{value:g}"]
     return "| " + " | ".join([*title, *cells]) + " |"
 
 
@@ -195,6 +195,8 @@ def main() -> None:
     parser.add_argument("--data", help="the full file of the challenge; default: embedded sample")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=1000)
+    parser.add_argument("--models", nargs="*", choices=list(MODELS), default=list(MODELS))
+    parser.add_argument("--experiments", nargs="*", type=int, default=list(EXPERIMENTS))
     parser.add_argument("--minutes", type=float, default=600, help="start no run after so long")
     options = parser.parse_args()
     source = "embedded sample of t, split" if options.data is None else Path(options.data).name
@@ -203,8 +205,8 @@ def main() -> None:
     record = Record(name, {"events": source, "epochs": options.epochs})
     parts, end = Parts(options.data), time.monotonic() + 60 * options.minutes
     for seed in range(options.seeds):
-        for model in MODELS:
-            for experiment in EXPERIMENTS:
+        for model in options.models:
+            for experiment in options.experiments:
                 key = f"{model}|{experiment}|{seed}"
                 if key in record or time.monotonic() > end:
                     continue
