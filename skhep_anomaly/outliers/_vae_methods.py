@@ -232,38 +232,36 @@ class LatentDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detector
 
         return self._module_map(back, self._check(X, reset=False))
 
-    def sample(self, n_samples: Any = 1, random_state: Any = None) -> NDArray[Any]:
+    def sample(self, n: Any = 1, random_state: Any = None) -> NDArray[Any]:
         """Draw new rows: t from the prior, then x from p(x|t); several members in equal shares.
 
         Parameters
         ----------
-        n_samples : int, default=1
+        n : int, default=1
             Number of rows.
         random_state : int, RandomState, Generator or None, default=None
             Seed.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
+        ndarray of shape (n, n_features)
             In the units of the rows of ``fit``; zeros and ones for ``decoder="bernoulli"``.
 
         Raises
         ------
         ValueError
-            If `n_samples` is not a positive integer.
+            If `n` is not a positive integer.
         """
         check_is_fitted(self)
-        if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(
-                f"n_samples={n_samples!r} is no number of rows: an integer of at least 1 is needed."
-            )
-        n_samples = int(n_samples)
+        if not isinstance(n, Integral) or n < 1:
+            raise ValueError(f"n={n!r} is no number of rows: an integer of at least 1 is needed.")
+        n = int(n)
         module = self.net_.module_
         generator = torch_generator(seed_sequence(random_state))
         with torch.inference_mode():
-            share = -(-n_samples // self.n_members)
+            share = -(-n // self.n_members)
             t = module.prior.sample(share, generator).to(module.score_noise)
             x = module.sample(t if self.n_members > 1 else t[0], generator)
             x = module.standardizer.inverse(x).reshape(self.n_members, share, -1)
-            rows: NDArray[Any] = x.transpose(0, 1).flatten(0, 1)[:n_samples].cpu().numpy()
+            rows: NDArray[Any] = x.transpose(0, 1).flatten(0, 1)[:n].cpu().numpy()
         return rows

@@ -448,7 +448,7 @@ def test_calls_out_of_range():
         detector.elbo(X, n_draws=0)
     with pytest.raises(ValueError, match="method='mcmc' is unknown; use 'iwae' or 'elbo'"):
         detector.log_likelihood(X, method="mcmc")
-    with pytest.raises(ValueError, match="n_samples=0 is no number of rows"):
+    with pytest.raises(ValueError, match="n=0 is no number of rows"):
         detector.sample(0)
     with pytest.raises(ValueError, match="Z has 3 columns, but VAEOutlierDetector has 2 latents"):
         detector.inverse_transform(np.zeros((2, 3)))
