@@ -167,6 +167,7 @@ def choices() -> dict[str, Method]:
         "thesis net, 200 epochs": {**thesis, **short, "latent_dim": 2},
         "mse_kl": {"loss": "mse_kl"},
         "k=2, 5 members": {"latent_dim": 2, "n_members": 5},
+        "k=3, 5 members": {"latent_dim": 3, "n_members": 5},
         "k=2, beta=2, 5 members": {"latent_dim": 2, "beta": 2.0, "n_members": 5},
     }
     physics: dict[str, dict[str, Any]] = {
@@ -297,10 +298,14 @@ def line(row: str, pooling: str, metrics: dict[str, list[float]]) -> str:
     mcc, mcc_sd, _ = spread(metrics["mcc_p40"])
     best, best_error = (np.mean(metrics[name]) for name in ("max_ams", "max_ams_error"))
     return (
-        f"| {row} | {pooling} | {auc:.4f} ± {auc_sd:.4f} ({auc_se:.4f}) "
-        f"| {weighted:.3f} ± {weighted_sd:.3f} | {mcc:.4f} ± {mcc_sd:.4f} "
-        f"| {best:.2f} ± {best_error:.2f} "
-        f"| {np.mean(metrics['fit_cpu_s']):.1f} | {len(metrics['auc'])} |"
+        (
+            f"| {row} | {pooling} | {auc:.4f} ± {auc_sd:.4f} ({auc_se:.4f}) "
+            f"| {weighted:.3f} ± {weighted_sd:.3f} | {mcc:.4f} ± {mcc_sd:.4f} "
+            f"| {best:.2f} ± {best_error:.2f} "
+            f"| {np.mean(metrics['fit_cpu_s']):.1f} | {len(metrics['auc'])} |"
+        )
+        .replace(" ± nan (nan)", "")
+        .replace(" ± nan", "")
     )
 
 
