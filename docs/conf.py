@@ -49,6 +49,7 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "download_all_examples": False,
     "remove_config_comments": True,
+    "capture_repr": (),  # what is to be read is printed
 }
 
 html_theme = "pydata_sphinx_theme"
