@@ -23,6 +23,8 @@ _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Replace the file at `path` by `data`; a symbolic link at `path` stays one."""
     target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "No such folder to write into", str(target.parent))
     neighbour = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     try:
         _write_and_sync(neighbour, data)
