@@ -65,6 +65,11 @@ def gmm(n_rows: int, seed: int) -> Any:
     )
 
 
+def gmm_untuned(n_rows: int, seed: int) -> Any:
+    """The mixture with the ridge it usually gets, 1e-3."""
+    return gmm(n_rows, seed).set_params(reg_covar=1e-3)
+
+
 def lof(n_rows: int, seed: int) -> Any:
     return LocalOutlierFactor(n_neighbors=min(20, n_rows - 1), novelty=True)
 
@@ -100,6 +105,7 @@ PEERS: dict[str, Maker] = {
     "kNN(10) mean": lambda n, seed: knn(n, seed, "mean"),
     "kNN(10) kth": lambda n, seed: knn(n, seed, "largest"),
     "GMM(10)": gmm,
+    "GMM(10) ridge 1e-3": gmm_untuned,
     "LOF": lof,
     "IsolationForest": forest,
     "ECOD": ecod,

@@ -86,6 +86,10 @@ def by_hand(estimator, X, new, columns=None, missing=-999.0):
             {"check_sample_weight_equivalence_on_dense_data": "the forest draws rows at random"},
         ),
         (Distance(), {}),
+        (
+            AEOutlierDetector((4,), 2, n_members=1, max_epochs=1),
+            {"check_sample_weight_equivalence_on_dense_data": "minibatches are shuffled"},
+        ),
     ],
 )
 def test_sklearn_checks(estimator, expected):
