@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from skhep_anomaly._atomic import write_atomically
 from skhep_anomaly.comparison.measures import METRICS
 from skhep_anomaly.comparison.run import Run
 
@@ -223,8 +224,6 @@ class ComparisonResult:
         OSError
             If it cannot be written.
         """
-        from skhep_anomaly.persistence.atomic import write_atomically
-
         content = {"kind": KIND, "format": FORMAT, **dataclasses.asdict(self)}
         text = json.dumps(_without_nan(content), allow_nan=False, ensure_ascii=False)
         write_atomically(path, text.encode("utf-8", "replace"))

@@ -16,7 +16,7 @@ from urllib.error import URLError
 from urllib.parse import unquote, urlsplit
 from urllib.request import urlopen
 
-from skhep_anomaly.datasets._atomic import replacing
+from skhep_anomaly._atomic import replacing
 from skhep_anomaly.datasets.home import data_home
 
 _BLOCK = 1 << 20

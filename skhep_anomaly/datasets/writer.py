@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skhep_anomaly.datasets._atomic import replacing
+from skhep_anomaly._atomic import replacing
 from skhep_anomaly.datasets._extras import require
 from skhep_anomaly.datasets.tables import table_format
 

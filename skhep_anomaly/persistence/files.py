@@ -23,8 +23,8 @@ import sklearn
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from skhep_anomaly._atomic import write_atomically
 from skhep_anomaly.exceptions import ModelFileError
-from skhep_anomaly.persistence.atomic import write_atomically
 from skhep_anomaly.persistence.classes import class_to_name
 from skhep_anomaly.persistence.container import FORMAT, pack, unpack
 from skhep_anomaly.persistence.estimators import EstimatorReader, EstimatorWriter

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from skhep_anomaly._atomic import write_atomically
 from skhep_anomaly.report.machine import machine_summary, package_versions
 from skhep_anomaly.report.page import facts_html, figure_html, page_html, table_html, text
 from skhep_anomaly.report.picture import SVG_IS_SMALL, Picture, data_uri
@@ -91,9 +92,6 @@ def write_report(
     ...     "0.610 ± 0.007" in path.read_text(encoding="utf-8")
     True
     """
-    # Here and not above: the package of model files loads torch, which a report does without.
-    from skhep_anomaly.persistence.atomic import write_atomically
-
     facts = {
         "Parameters": parameters,
         "Versions": package_versions() if versions is None else versions,

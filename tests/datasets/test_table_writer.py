@@ -69,7 +69,7 @@ def test_full_disk(tmp_path, monkeypatch):
     def full(_descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("skhep_anomaly.datasets._atomic.os.fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space left"), open_table_writer(path) as out:
         out.write(chunk(0))
     assert path.read_text() == "old\n1\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from skhep_anomaly.persistence.atomic import write_atomically
+from skhep_anomaly._atomic import write_atomically
 
 
 def test_a_missing_folder_is_named(tmp_path):

@@ -12,22 +12,45 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["write_atomically"]
+__all__ = ["replacing", "write_atomically"]
 
 # what file systems answer that cannot fsync a folder (network mounts)
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 
 
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Replace the file at `path` by `data`; a symbolic link at `path` stays one."""
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary neighbour that becomes `path` when the block ends without an error.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file to write or replace; a symbolic link there stays one.
+
+    Yields
+    ------
+    Path
+        An empty file in the same folder; removed if the block raises.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    """
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "No such folder to write into", str(target.parent))
     neighbour = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     try:
-        _write_and_sync(neighbour, data)
+        neighbour.touch(exist_ok=False)
+        yield neighbour
+        _sync(neighbour)
+        if target.exists():
+            neighbour.chmod(target.stat().st_mode & 0o777)
         os.replace(neighbour, target)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -36,10 +59,14 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     _sync_folder(target.parent)
 
 
-def _write_and_sync(path: Path, data: bytes) -> None:
-    with open(path, "xb") as stream:
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Replace the file at `path` by `data`."""
+    with replacing(path) as neighbour, open(neighbour, "wb") as stream:
         stream.write(data)
-        stream.flush()
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as stream:
         os.fsync(stream.fileno())
 
 
