@@ -374,6 +374,15 @@ def test_warm_start_and_partial_fit_go_on(cls, X):
     assert np.isfinite(step.score_samples(X)).all()
 
 
+@every
+def test_warm_start_refuses_another_net(cls, X):
+    sizes = next(name for name in cls().get_params() if name.endswith("layer_sizes"))
+    est = make(cls, warm_start=True).fit(X)
+    with pytest.raises(ValueError, match=f"parameters of {cls.__name__} now ask for another one"):
+        est.set_params(**{sizes: (5,)}).fit(X)
+    assert np.isfinite(est.score_samples(X)).all()
+
+
 class Interrupts(Callback):
     """A Ctrl-C in the second epoch."""
 

@@ -156,11 +156,26 @@ class Detector(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
         device = resolve_device(self.device)
         resume = self.warm_start and hasattr(self, "net_")
         X, weight = self._training_rows(X, sample_weight, reset=not resume)
-        if not resume:
+        if resume:
+            self._check_same_net()
+        else:
             self._start(X, weight, device)
         self.net_.planned = True
         self._train(X, weight, self._n_epochs(len(X)))
         return self
+
+    def _check_same_net(self) -> None:
+        """Refuse to go on with another architecture than that of the first fit."""
+        old, new = (
+            {name: part.shape for name, part in net.module_.state_dict().items()}
+            for net in (self.net_, self._make_net())
+        )
+        if old != new:
+            raise ValueError(
+                f"warm_start=True goes on with the net of the first fit, but the parameters of "
+                f"{type(self).__name__} now ask for another one. Set warm_start=False, or the "
+                "parameters back."
+            )
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Train one more epoch on further rows; the first call fixes the standardisation.

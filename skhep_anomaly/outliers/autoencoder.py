@@ -490,7 +490,11 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Detec
 
     def _anomaly(self, X: NDArray[Any]) -> NDArray[np.float64]:
         score = self._residual_score(X)
-        return self._hybrid(score, self._distance(X)) if self.score_kind == "hybrid" else score
+        if self.score_kind != "hybrid":
+            return score
+        if not hasattr(self, "_reference"):
+            raise ValueError("score_kind='hybrid' was set after fit; call fit again.")
+        return self._hybrid(score, self._distance(X))
 
     def score_std(self, X: Any) -> NDArray[np.float64]:
         """Give the spread of the members' anomaly scores, an uncertainty of the score.

@@ -356,3 +356,10 @@ def test_robust_metric_is_learnt_from_the_clean_part():
     got = detector.net_.module_.metric.variance.ravel().numpy()
     want = scaled.var(axis=0)
     np.testing.assert_allclose(got, want + 1e-2 * want.mean(), rtol=1e-6)
+
+
+def test_hybrid_set_after_fit_is_refused(normal):
+    detector = AEOutlierDetector((8,), 2, **PLAIN, max_epochs=2).fit(normal)
+    detector.set_params(score_kind="hybrid")
+    with pytest.raises(ValueError, match="score_kind='hybrid' was set after fit; call fit again"):
+        detector.score_samples(normal)
