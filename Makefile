@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints/cpu.txt
 TORCH_INDEX ?=
 JOBS ?= 2
-NAME ?= *
+NAME ?= adbench higgsml_detectors thesis_tables speed_detectors
 
 # The first interpreter that really is 3.11 or newer.
 PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do \
@@ -57,7 +57,7 @@ format: $(VENV)/.dev  ## let ruff put the style right
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.dev  ## all benchmarks, or the one called NAME, one after the other
-	for file in benchmarks/$(NAME).py; do OMP_NUM_THREADS=1 $(BIN)/python "$$file" $(ARGS); done
+	for name in $(NAME); do OMP_NUM_THREADS=1 $(BIN)/python "benchmarks/$$name.py" $(ARGS); done
 
 docs: $(VENV)/.dev  ## the site, in docs/_build/html; a warning is an error
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
