@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from skhep_anomaly._atomic import replacing
 from skhep_anomaly.datasets import data_home, read_table
-from skhep_anomaly.datasets._atomic import replacing
 from skhep_anomaly.datasets._embedded import EMBEDDED_FILE, decode, encode
 
 MOST_BYTES = 2_000_000
