@@ -6,6 +6,7 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
+from sklearn.utils.estimator_checks import check_sample_weight_equivalence_on_dense_data
 from torch import nn
 
 from skhep_anomaly import AEOutlierDetector
@@ -209,6 +210,16 @@ def test_transform_and_back(normal):
         detector.inverse_transform(normal[:, :3])
     wide = AEOutlierDetector((16, 8, 16), max_epochs=1, random_state=0).fit(normal)
     assert wide.transform(normal).shape == (400, 8)
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.global_state(reason="scikit-learn's check seeds numpy's global stream")
+def test_weights_are_copies_in_a_deterministic_full_batch(n_members):
+    detector = AEOutlierDetector(
+        (8,), 2, noise=None, n_members=n_members, batch_size=10_000, max_epochs=5
+    )
+    check_sample_weight_equivalence_on_dense_data("AEOutlierDetector", detector)
+    assert detector.get_params()["n_members"] == n_members
 
 
 # ---------------------------------------------------------------------------- robust
