@@ -212,14 +212,26 @@ def test_transform_and_back(normal):
     assert wide.transform(normal).shape == (400, 8)
 
 
-@pytest.mark.parametrize("n_members", [1, 3])
+FULL_BATCH = {"noise": None, "batch_size": 10_000, "max_epochs": 5, "random_state": 0}
+
+
 @pytest.mark.global_state(reason="scikit-learn's check seeds numpy's global stream")
-def test_weights_are_copies_in_a_deterministic_full_batch(n_members):
-    detector = AEOutlierDetector(
-        (8,), 2, noise=None, n_members=n_members, batch_size=10_000, max_epochs=5
-    )
+def test_scikit_learns_weight_check_passes_in_a_full_batch():
+    detector = AEOutlierDetector((8,), 2, n_members=1, **FULL_BATCH)
     check_sample_weight_equivalence_on_dense_data("AEOutlierDetector", detector)
-    assert detector.get_params()["n_members"] == n_members
+    assert detector.get_params()["batch_size"] == 10_000
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_weight_k_is_k_copies_in_a_full_batch(normal, n_members):
+    k = np.random.default_rng(0).integers(0, 4, len(normal))
+    fits = [
+        AEOutlierDetector((8,), 2, n_members=n_members, **FULL_BATCH).fit(*data)
+        for data in ((normal, None, k), (np.repeat(normal, k, axis=0),))
+    ]
+    scores = [fit.score_samples(normal) for fit in fits]
+    np.testing.assert_allclose(*scores, rtol=1e-10)
+    np.testing.assert_allclose(fits[0].offset_, fits[1].offset_, rtol=1e-10)
 
 
 # ---------------------------------------------------------------------------- robust
