@@ -17,7 +17,7 @@ ROOT = PACKAGE.name
 
 ORDER = [
     "exceptions",
-    "_validation _random _atomic",
+    "_validation _random _atomic _device",
     "nn metrics preprocessing",
     "training persistence parallel datasets simulators",
     "outliers surrogates",

@@ -19,6 +19,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback
 
+from skhep_anomaly._device import resolve_device
 from skhep_anomaly._random import seed_sequence, torch_generator
 from skhep_anomaly._validation import (
     Interval,
@@ -386,30 +387,3 @@ class Detector(SaveMixin, OffsetMixin, BaseEstimator):  # type: ignore[misc]
 def _all_equal(X: NDArray[Any]) -> bool:
     """Tell whether every row is the first one, in chunks and mostly after one."""
     return all((X[rows] == X[0]).all() for rows in iter_slices(len(X), 4096))
-
-
-def resolve_device(device: str) -> str:
-    """Turn the parameter into a device that is there.
-
-    Raises
-    ------
-    ValueError
-        If `device` is neither a CPU nor a CUDA GPU, or is not there.
-    """
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(device).type
-    except RuntimeError as error:
-        raise ValueError(
-            f"device={device!r} is not a device; use 'cpu', 'cuda' or 'auto'."
-        ) from error
-    if kind not in ("cpu", "cuda"):
-        raise ValueError(f"device={device!r} is not supported; use 'cpu', 'cuda' or 'auto'.")
-    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if kind == "cuda" and (torch.device(device).index or 0) >= n_gpus:
-        raise ValueError(
-            f"device={device!r} was asked for, but torch sees {n_gpus or 'no'} CUDA GPU here; "
-            "use device='cpu' or 'auto'."
-        )
-    return device

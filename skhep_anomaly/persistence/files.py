@@ -24,6 +24,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from skhep_anomaly._atomic import write_atomically
+from skhep_anomaly._device import resolve_device
 from skhep_anomaly.exceptions import ModelFileError
 from skhep_anomaly.persistence.classes import class_to_name
 from skhep_anomaly.persistence.container import FORMAT, pack, unpack
@@ -155,7 +156,7 @@ def load(
     Traceback (most recent call last):
     FileNotFoundError: [Errno 2] No such file or directory: 'no_such_model.skhep'
     """
-    real_device = _resolve_device(device)
+    real_device = resolve_device(device)
     data = _read_file(path)
     try:
         manifest, parts = unpack(data)
@@ -193,17 +194,6 @@ def _other_releases(written: Mapping[str, str]) -> str:
         for name in ("skhep_anomaly", "torch")
         if written[name].split(".")[:2] != here[name].split(".")[:2]
     )
-
-
-def _resolve_device(device: str) -> str:
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch raises either
-        msg = f"device={device!r} is not available here; use device='cpu' or 'auto' ({error})"
-        raise ValueError(msg) from error
-    return device
 
 
 def _torch_stream_kept(device: str) -> AbstractContextManager[None]:

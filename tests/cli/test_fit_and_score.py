@@ -212,7 +212,7 @@ def test_embedded_background(command):
         (["--out", "s.root"], "written as csv or parquet"),
         (["--model", "train.csv"], "train.csv is refused"),
         (["--model", "none.skhep"], "No such file"),
-        (["--device", "nowhere"], "device='nowhere' is not available here"),
+        (["--device", "nowhere"], "device='nowhere' is not a device"),
     ],
 )
 def test_mistakes_in_score(refused, model, write, words, message, tmp_path):
