@@ -1,0 +1,1 @@
+"""(1+ε)-class classification and the samplers of its pseudo-anomalies."""

@@ -1,0 +1,1 @@
+"""Samplers of pseudo-anomalies, one method per file."""

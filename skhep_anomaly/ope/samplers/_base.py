@@ -1,0 +1,147 @@
+"""What a sampler of pseudo-anomalies is: bound to a box Ω, asked for rows inside it.
+
+A *reference* sampler draws from a fixed density q; the classifier then learns p₊/q. An *energy*
+sampler draws from P(x) ∝ exp(g(x)) on Ω, where the classifier itself still takes too much for
+normal, by walking along ∇ₓg.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor
+
+from skhep_anomaly._random import seed_sequence, torch_generator
+
+__all__ = ["PseudoAnomalySampler", "ValueAndGrad"]
+
+ValueAndGrad = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""x (…, d) → logit g (…) and its gradient ∇ₓg (…, d), without a graph."""
+
+
+class PseudoAnomalySampler(BaseEstimator):  # type: ignore[misc]
+    """Base of the samplers; for samplers of your own, not for direct use.
+
+    Give `_draw`, and `_prepare` where something is to be learnt from the normal rows.
+
+    Attributes
+    ----------
+    kind : {"reference", "energy", "mixture"}
+        Which term of the loss its rows belong to.
+    low_, high_ : Tensor of shape (n_features,)
+        Box Ω.
+    """
+
+    kind: ClassVar[str] = "reference"
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
+
+    low_: Tensor
+    high_: Tensor
+
+    # ------------------------------------------------------------ for subclasses
+
+    def _prepare(self, rows: Tensor) -> None:
+        """Learn from the normal rows (n, d)."""
+
+    @abstractmethod
+    def _draw(self, n: int, value_and_grad: ValueAndGrad | None) -> Tensor:
+        """Give `n` rows inside the box."""
+
+    # -------------------------------------------------------------------- public
+
+    def bind(
+        self, low: Any, high: Any, X_normal: Any, random_state: Any = None, *, n_members: int = 1
+    ) -> Self:
+        """Set the box and learn from normal rows.
+
+        Parameters
+        ----------
+        low, high : array-like of shape (n_features,)
+            Box Ω in the coordinates of the net.
+        X_normal : Tensor or ndarray of shape (n, n_features)
+            Normal rows in the same coordinates.
+        random_state : int, RandomState, Generator, SeedSequence or None, default=None
+            Seed of all draws.
+        n_members : int, default=1
+            Nets that the gradients of an energy sampler come from, side by side.
+
+        Returns
+        -------
+        self : sampler
+
+        Raises
+        ------
+        ValueError
+            If the box is empty or not finite in some feature, or does not fit the rows.
+        """
+        self._validate_params()
+        rows = X_normal if isinstance(X_normal, Tensor) else torch.as_tensor(np.array(X_normal))
+        like = {"dtype": rows.dtype, "device": rows.device}
+        self.low_, self.high_ = (torch.as_tensor(edge, **like).clone() for edge in (low, high))
+        if self.low_.shape != rows.shape[1:] or self.high_.shape != rows.shape[1:]:
+            raise ValueError(
+                f"The box has edges of shapes {tuple(self.low_.shape)} and "
+                f"{tuple(self.high_.shape)}, but a row has shape {tuple(rows.shape[1:])}."
+            )
+        if not bool((self.high_ > self.low_).all() & (self.high_ - self.low_).isfinite().all()):
+            raise ValueError("The box of the pseudo-anomalies needs low < high, both finite.")
+        self.n_members_ = int(n_members)
+        self._generator = torch_generator(seed_sequence(random_state), str(rows.device))
+        self._prepare(rows)
+        return self
+
+    @torch.no_grad()
+    def sample(self, n: int, value_and_grad: ValueAndGrad | None = None) -> Tensor:
+        """Draw pseudo-anomalies.
+
+        Parameters
+        ----------
+        n : int
+            Rows, for each member where an energy sampler has several.
+        value_and_grad : callable, default=None
+            x (…, d) → (g, ∇ₓg); needed by energy samplers.
+
+        Returns
+        -------
+        Tensor of shape (n, n_features) or (n_members, n, n_features)
+            Inside the box; the second shape from energy samplers bound to several members.
+        """
+        return self._draw(int(n), value_and_grad)
+
+    def diagnostics(self) -> dict[str, float]:
+        """Give numbers that tell how well the sampler works; none by default."""
+        return {}
+
+    # --------------------------------------------------------------------- state
+
+    @property
+    def _width(self) -> Tensor:
+        return self.high_ - self.low_
+
+    def _uniform(self, *shape: int) -> Tensor:
+        """Draw from U(Ω), shape (*shape, d)."""
+        size = (*shape, len(self.low_))
+        like = {"dtype": self.low_.dtype, "device": self.low_.device}
+        return self.low_ + self._width * torch.rand(size, generator=self._generator, **like)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Turn the generator, which does not pickle, into its state."""
+        state: dict[str, Any] = dict(super().__getstate__())
+        if isinstance(state.get("_generator"), torch.Generator):
+            generator = state["_generator"]
+            state["_generator"] = (str(generator.device), generator.get_state().numpy())
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Bring the generator back."""
+        if isinstance(state.get("_generator"), tuple):
+            device, bits = state["_generator"]
+            generator = torch.Generator(device=device)
+            generator.set_state(torch.from_numpy(bits.copy()))
+            state = {**state, "_generator": generator}
+        super().__setstate__(state)
