@@ -1,6 +1,7 @@
 """The engine: the only room that steps an optimiser."""
 
 from skhep_anomaly.training.adversarial import AdversarialNet, Player
+from skhep_anomaly.training.estimator import NetEstimator
 from skhep_anomaly.training.moments import column_moments
 from skhep_anomaly.training.net import Net
 from skhep_anomaly.training.objective import Context, Objective, weighted_mean
@@ -14,6 +15,7 @@ __all__ = [
     "Batches",
     "Context",
     "Net",
+    "NetEstimator",
     "Objective",
     "Player",
     "Rows",

@@ -81,7 +81,7 @@ class PseudoAnomalySampler(BaseEstimator):  # type: ignore[misc]
         """
         self._validate_params()
         rows = X_normal if isinstance(X_normal, Tensor) else torch.as_tensor(np.array(X_normal))
-        like = {"dtype": rows.dtype, "device": rows.device}
+        like: dict[str, Any] = {"dtype": rows.dtype, "device": rows.device}
         self.low_, self.high_ = (torch.as_tensor(edge, **like).clone() for edge in (low, high))
         if self.low_.shape != rows.shape[1:] or self.high_.shape != rows.shape[1:]:
             raise ValueError(
@@ -126,7 +126,7 @@ class PseudoAnomalySampler(BaseEstimator):  # type: ignore[misc]
     def _uniform(self, *shape: int) -> Tensor:
         """Draw from U(Ω), shape (*shape, d)."""
         size = (*shape, len(self.low_))
-        like = {"dtype": self.low_.dtype, "device": self.low_.device}
+        like: dict[str, Any] = {"dtype": self.low_.dtype, "device": self.low_.device}
         return self.low_ + self._width * torch.rand(size, generator=self._generator, **like)
 
     def __getstate__(self) -> dict[str, Any]:
