@@ -5,6 +5,7 @@ from skhep_anomaly.nn.autoencoder import Autoencoder, ModuleAutoencoder
 from skhep_anomaly.nn.dropout import SeededDropout
 from skhep_anomaly.nn.flow import FLOW_KINDS, Flow, FlowDensity
 from skhep_anomaly.nn.latent_prior import FlowPrior, MixturePrior, NormalPrior
+from skhep_anomaly.nn.logit import LogitNet, ModuleLogit
 from skhep_anomaly.nn.maf import MAF
 from skhep_anomaly.nn.mlp import MLP
 from skhep_anomaly.nn.residual_metric import ResidualMetric, SecondMoments
@@ -21,8 +22,10 @@ __all__ = [
     "Flow",
     "FlowDensity",
     "FlowPrior",
+    "LogitNet",
     "MixturePrior",
     "ModuleAutoencoder",
+    "ModuleLogit",
     "NormalPrior",
     "ResidualMetric",
     "SecondMoments",

@@ -185,6 +185,28 @@ class MLP(nn.Module):
                 g = product(g, layers[index][0].mT)
         return g if to_input else None
 
+    def input_gradient(self, kept: list[Tensor], g: Tensor) -> Tensor:
+        """Give dL/dinput alone, and leave ``flat.grad`` as it is; call under ``torch.no_grad()``.
+
+        Parameters
+        ----------
+        kept : list of Tensor
+            From `tape`.
+        g : Tensor
+            Gradient with respect to the output; may be overwritten.
+
+        Returns
+        -------
+        Tensor
+            Of the shape of the input, led by a member axis if there are several.
+        """
+        layers = self.layers()
+        product = torch.mm if self.n_members == 1 else torch.bmm
+        for index in range(self.n_layers - 1, -1, -1):
+            g = ACTIVATIONS[self.activations[index]].gradient(g, kept[2 * index + 1])
+            g = product(g, layers[index][0].mT)
+        return g
+
     def __getstate__(self) -> dict[str, object]:
         """Leave the cached views out of copies and pickles."""
         return {**self.__dict__, "_views": {}}

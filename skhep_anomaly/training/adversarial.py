@@ -41,9 +41,10 @@ class Player:
         Column of the history: ``loss_<name>``, the mean over the epoch's moves.
     parts : tuple of str
         Submodules of the net's module whose weights this player moves.
-    loss : callable
+    loss : callable or Objective
         (module, x, weight, context) → scalar to be made small. Noise comes from
-        ``context.generator``, a penalty on slopes through ``torch.autograd.grad``.
+        ``context.generator``, a penalty on slopes through ``torch.autograd.grad``. An `Objective`
+        brings its own ``loss_and_gradient``.
     steps : int
         Moves on each batch, with fresh noise.
     every : int
@@ -62,7 +63,7 @@ class Player:
 
     name: str
     parts: tuple[str, ...]
-    loss: Callable[[nn.Module, Tensor, Tensor | None, Context], Tensor]
+    loss: Callable[[nn.Module, Tensor, Tensor | None, Context], Tensor] | Objective
     steps: int = 1
     every: int = 1
     optimizer: str = "adam"
@@ -202,9 +203,9 @@ class AdversarialNet(Net):
         self._best_loss = min(loss, self._best_loss)
         return bool(better)
 
-    def _diverged(self) -> None:
+    def _diverged(self, fault: str) -> None:
         self._has_diverged = True
-        super()._diverged()
+        super()._diverged(fault)
 
     def _epoch(self, batches: Batches) -> float:
         with self._recorded_losses():
@@ -247,12 +248,8 @@ class AdversarialNet(Net):
 
     def _move(self, player: Player, batch: Any, context: Context) -> Tensor:
         own = self._parameters_of(player)
-        x, weight = batch
-        for parameter in own:
-            parameter.grad = None
         with _frozen(self.module_, own):
-            loss = player.loss(self.module_, x, weight, context)
-            loss.backward()
+            loss = self._gradient(player, own, batch, context)
         if self.max_grad_norm is not None:
             clip_members(own, self.max_grad_norm)
         self._step(player, context.progress)
@@ -260,6 +257,19 @@ class AdversarialNet(Net):
         self._totals[player.name] = self._totals[player.name] + detached
         self._moves[player.name] += 1
         return detached
+
+    def _gradient(
+        self, player: Player, own: list[nn.Parameter], batch: Any, context: Context
+    ) -> Tensor:
+        """Leave the gradient of the player's loss in its parameters."""
+        x, weight = batch
+        if isinstance(player.loss, Objective):
+            return player.loss.loss_and_gradient(self.module_, x, weight, context)
+        for parameter in own:
+            parameter.grad = None
+        loss = player.loss(self.module_, x, weight, context)
+        loss.backward()
+        return loss
 
     def _step(self, player: Player, progress: float) -> None:
         optimizer = self.optimizer_of_[player.name]

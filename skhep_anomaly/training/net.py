@@ -55,6 +55,9 @@ class Net(NeuralNet):  # type: ignore[misc]
         Smallest improvement of the validation loss that counts.
     bar : str, default=None
         Name on a progress bar; None shows none.
+    max_steps : int, default=None
+        Steps in all, dealt out evenly to the epochs, which then are no passes over the rows; None:
+        an epoch is one pass.
     **kwargs
         Of ``skorch.NeuralNet``.
 
@@ -80,6 +83,7 @@ class Net(NeuralNet):  # type: ignore[misc]
         patience: int | None = None,
         tol: float = 1e-4,
         bar: str | None = None,
+        max_steps: int | None = None,
         **kwargs: Any,
     ) -> None:
         self.seeds = seeds
@@ -88,6 +92,7 @@ class Net(NeuralNet):  # type: ignore[misc]
         self.patience = patience
         self.tol = tol
         self.bar = bar
+        self.max_steps = max_steps
         defaults: dict[str, Any] = {
             "optimizer": torch.optim.Adam,
             "optimizer__fused": True,
@@ -137,12 +142,15 @@ class Net(NeuralNet):  # type: ignore[misc]
         train, valid = X if isinstance(X, tuple) else (X, None)
         epochs = self.max_epochs if epochs is None else epochs
         batches = Batches(train, self.batch_size, self.shuffle_)
-        self._n_done, self._n_planned = 0, max(1, epochs * len(batches))
+        total = epochs * len(batches) if self.max_steps is None else self.max_steps
+        self._n_done, self._n_planned = 0, max(1, total)
         self._best = BestState(self.module_, self.patience if valid is not None else None, self.tol)
         run = self._epoch_with_events if self._has_batch_events() else self._epoch
         with progress_bar(self.bar, epochs) as bar:
             try:
-                for _ in range(epochs):
+                for k in range(epochs):
+                    if self.max_steps is not None:
+                        batches.steps = total * (k + 1) // epochs - total * k // epochs
                     if self._one_epoch(run, batches, train, valid, bar):
                         break
             except KeyboardInterrupt:
@@ -173,8 +181,9 @@ class Net(NeuralNet):  # type: ignore[misc]
             watched = self._validation_loss(valid)
             self.history.record("valid_loss", watched)
         self.history.record("dur", time.perf_counter() - start)
-        if not (np.isfinite(watched) and self._best.weights_are_finite(self.module_)):
-            self._diverged()
+        fault = self._fault(watched)
+        if fault is not None:
+            self._diverged(fault)
             return True
         stop = self._best.update(self.module_, watched)
         bar.advance(loss, watched if valid is not None else None)
@@ -184,16 +193,22 @@ class Net(NeuralNet):  # type: ignore[misc]
             return True
         return stop
 
-    def _diverged(self) -> None:
+    def _fault(self, watched: float) -> str | None:
+        """Say what is wrong after an epoch, if anything is."""
+        if np.isfinite(watched) and self._best.weights_are_finite(self.module_):
+            return self.criterion_.fault()  # type: ignore[no-any-return]
+        return "The loss became non-finite"
+
+    def _diverged(self, fault: str) -> None:
         epoch = len(self.history)
         if epoch == 1:
             raise TrainingDivergedError(
-                f"The loss became non-finite in epoch {epoch} with "
+                f"{fault} in epoch {epoch} with "
                 f"learning_rate={self.lr:g}, before any "
                 f"finite state. Lower learning_rate, or look for extreme values in X."
             )
         warnings.warn(
-            f"The loss became non-finite in epoch {epoch}; the weights of the best finite "
+            f"{fault} in epoch {epoch}; the weights of the best finite "
             f"epoch are kept. Lower learning_rate (now {self.lr:g}).",
             ConvergenceWarning,
             stacklevel=2,
@@ -214,9 +229,11 @@ class Net(NeuralNet):  # type: ignore[misc]
     def _epoch(self, batches: Batches) -> float:
         """Our loop: the mean loss of the epoch, read from the device once."""
         total: Any = 0.0
+        n_rows = 0
         for batch in batches:
             total = total + self._train_batch(batch) * len(batch[0])
-        return float(total) / len(batches.rows)
+            n_rows += len(batch[0])
+        return float(total) / n_rows
 
     def _epoch_with_events(self, batches: Batches) -> float:
         """Skorch's loop, which tells callbacks of each batch."""
@@ -244,6 +261,11 @@ class Net(NeuralNet):  # type: ignore[misc]
         self.optimizer_.step()
         self._n_done += 1
         return loss  # type: ignore[no-any-return]
+
+    @property
+    def n_steps(self) -> int:
+        """Steps made in the last fit."""
+        return self._n_done
 
     @property
     def _progress(self) -> float:

@@ -56,3 +56,7 @@ class Objective(nn.Module):
         loss = weighted_mean(self.per_row(module, x, context), weight)
         loss.backward()
         return loss.detach()
+
+    def fault(self) -> str | None:
+        """Say what went wrong in the epoch just done, beyond a non-finite loss; None: nothing."""
+        return None

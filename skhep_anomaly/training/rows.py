@@ -7,7 +7,8 @@ of its free memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -83,9 +84,10 @@ class Rows(Dataset[Batch]):
         """Hold out a random share of the rows; both sets refer to the same array."""
         n_valid = min(max(1, round(fraction * len(self))), len(self) - 1)
         order = generator.permutation(len(self))
-        return self._only(np.sort(order[n_valid:])), self._only(np.sort(order[:n_valid]))
+        return self.subset(np.sort(order[n_valid:])), self.subset(np.sort(order[:n_valid]))
 
-    def _only(self, index: NDArray[np.intp]) -> Rows:
+    def subset(self, index: NDArray[np.intp]) -> Rows:
+        """Give the rows at positions `index` as a set that refers to the same array."""
         part = Rows.__new__(Rows)
         part.__dict__.update(self.__dict__)
         part.index = index if self.index is None else self.index[index]
@@ -106,8 +108,9 @@ class Batches:
         Rows per batch.
     generator : numpy.random.Generator, default=None
         Source of the shuffle; None keeps the order.
-    transform : callable, default=None
-        Applied to each batch.
+    steps : int, default=None
+        Batches handed out by one iteration, which goes on where the last one stopped, over as many
+        passes as it takes; None: one pass.
     """
 
     def __init__(
@@ -115,21 +118,34 @@ class Batches:
         rows: Rows,
         batch_size: int,
         generator: np.random.Generator | None = None,
-        transform: Callable[[Batch], Batch] | None = None,
+        steps: int | None = None,
     ) -> None:
         self.rows, self.batch_size, self.generator = rows, batch_size, generator
-        self.transform = transform
+        self.steps = steps
+        self._endless = self._passes()
 
-    def __len__(self) -> int:
-        n = len(self.rows)
-        full, rest = divmod(n, self.batch_size)
+    @property
+    def pass_length(self) -> int:
+        """Batches of one pass over the rows."""
+        full, rest = divmod(len(self.rows), self.batch_size)
         return max(1, full + (rest > (1 if full else 0)))
 
+    def __len__(self) -> int:
+        return self.pass_length if self.steps is None else self.steps
+
     def __iter__(self) -> Iterator[Batch]:
+        if self.steps is None:
+            return self._one_pass()
+        return itertools.islice(self._endless, self.steps)
+
+    def _passes(self) -> Iterator[Batch]:
+        while True:
+            yield from self._one_pass()
+
+    def _one_pass(self) -> Iterator[Batch]:
         n = len(self.rows)
         order = np.arange(n) if self.generator is None else self.generator.permutation(n)
-        last = len(self) - 1
+        last = self.pass_length - 1
         for k in range(last + 1):
             stop = n if k == last else (k + 1) * self.batch_size
-            batch = self.rows.take(order[k * self.batch_size : stop])
-            yield batch if self.transform is None else self.transform(batch)
+            yield self.rows.take(order[k * self.batch_size : stop])
