@@ -1,0 +1,38 @@
+"""Our methods for the (1+ε)-class tables, by name; they take part as soon as the package has them.
+
+`ope(**parameters)` is OPEClassifier in float32 with everything else as it comes: fitted on normal
+rows and known anomalies (y in {0, 1}), at K = 0 on the normal rows without y. eps = 1 is plain
+cross-entropy of the same net, its weight decay tuned like every peer's setting; it has nothing to
+learn from at K = 0. A name is "family, setting", as in `_ope_peers.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from _ope_peers import Method
+
+import skhep_anomaly
+
+
+def ope(sees: str = "both", **parameters: Any) -> Method:
+    return Method(
+        lambda n, k, seed: skhep_anomaly.OPEClassifier(
+            random_state=seed, dtype="float32", **parameters
+        ),
+        sees,
+        "raw",
+    )
+
+
+DECAYS = {"0": 0.0, "1e-4": 1e-4, "1e-3": 1e-3, "1e-2": 1e-2, "3e-2": 3e-2, "1e-1": 1e-1}
+CANDIDATES: dict[str, Method] = {
+    f"cross-entropy, decay {name}": ope("labels", eps=1, weight_decay=decay)
+    for name, decay in DECAYS.items()
+}
+QUOTED: list[str] = ["cross-entropy, decay 3e-2"]
+
+
+def available() -> bool:
+    """Whether this version of the package has the classifier."""
+    return hasattr(skhep_anomaly, "OPEClassifier")

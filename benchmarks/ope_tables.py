@@ -1,0 +1,278 @@
+"""Tables of (1+ε)-class classification: AUC by number of known anomalies.
+
+    python benchmarks/ope_tables.py [--sets NAME …] [--methods NAME …] [--seeds 5] [--minutes 60]
+    python benchmarks/ope_tables.py --part choose [--seeds 3]     settings, on rows of their own
+    python benchmarks/ope_tables.py --table [--marks METHOD]      what is there already
+    python benchmarks/ope_tables.py --higgs HIGGS.csv.gz --susy SUSY.csv.gz      the whole files
+
+The sets, their normal class and their rows: `_ope_data.py`; the peers: `_ope_peers.py`; ours:
+`_ope_ours.py`. One key "set/K/seed/method" per run in results/ope_tables.json (part "quote", seeds
+from 0) and results/ope_choice.json (part "choose", seeds from 100, rows that are never quoted).
+Finished runs are not repeated; delete a method's with --again. A method that ignores labels runs
+once per set and seed and has the same numbers at every K.
+
+With whole files: K up to a million of at most 1,000,000 normal rows, 20,000 + 20,000 test rows; kNN
+trains on 20,000 of the normal rows, GMM and DeepSVDD on 100,000. The sets here are smaller, or
+simulated anew: the published numbers stand beside them for orientation, not for comparison.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+import _ope_data
+import _ope_ours
+import _ope_peers
+from _ope_data import SETS, draw, part_of
+from _ope_peers import Method, family, run
+from _ope_published import PUBLISHED, SPREAD
+from _record import Record, told
+
+SETTINGS = {
+    "most_normal_training_rows": _ope_data.MOST_TRAIN,
+    "most_test_rows_per_class": _ope_data.MOST_TEST,
+}
+NAMES = {"quote": "ope_tables", "choose": "ope_choice"}
+FIRST_SEED = {"quote": 0, "choose": _ope_data.CHOOSE_FROM}
+WHOLE = ("HIGGS file", "SUSY file")
+SMALL = [name for name in SETS if name not in WHOLE]
+USUAL = [name for name in SMALL if name != "CATHODE"]  # that one when asked for
+METHODS: dict[str, Method] = _ope_peers.CANDIDATES | (
+    _ope_ours.CANDIDATES if _ope_ours.available() else {}
+)
+QUOTED = [name for name in [*_ope_peers.QUOTED, *_ope_ours.QUOTED] if name in METHODS]
+
+
+def key_of(name: str, known: int | str, seed: int, method: str) -> str:
+    return f"{name}/{known}/{seed}/{method}"
+
+
+def record_of(part: str) -> Record:
+    return Record(NAMES[part], SETTINGS)
+
+
+# ------------------------------------------------------------------------------- the runs
+
+
+def fill(record: Record, name: str, seed: int, methods: list[str], end: float) -> None:
+    """All K of one set and seed; label-free methods run once."""
+    for known in SETS[name].known:
+        task = None
+        for method in methods:
+            sees = METHODS[method].sees
+            key = key_of(name, known, seed, method)
+            if key in record or (known == 0 and sees == "labels") or time.monotonic() > end:
+                continue
+            task = task or draw(name, known, seed)
+            found = attempt(METHODS[method], task, seed)
+            every = SETS[name].known if sees == "normal" else [known]
+            record.keep(**{key_of(name, k, seed, method): found for k in every})
+            told(key, found)
+
+
+def attempt(method: Method, task: _ope_data.Task, seed: int) -> dict:
+    try:
+        return run(method, task, seed)
+    except Exception as error:  # a method's failure is a result
+        return {"failed": f"{type(error).__name__}: {error}"[:200]}
+
+
+# ------------------------------------------------------------------------------ the tables
+
+
+class Numbers:
+    """The finished runs, as one array over seeds per (set, K, method)."""
+
+    def __init__(self, runs: dict[str, dict]) -> None:
+        self.by_cell: dict[tuple[str, str, str], dict[int, dict]] = {}
+        for key, found in runs.items():
+            name, known, seed, method = key.split("/", 3)
+            if "auc" in found:
+                self.by_cell.setdefault((name, known, method), {})[int(seed)] = found
+
+    def values(self, name: str, known: int | str, method: str, what: str = "auc") -> dict:
+        cell = self.by_cell.get((name, str(known), method), {})
+        return {seed: found[what] for seed, found in cell.items()}
+
+    def sets(self) -> list[str]:
+        return [name for name in SETS if any(cell[0] == name for cell in self.by_cell)]
+
+    def methods(self) -> list[str]:
+        there = {method for _, _, method in self.by_cell}
+        return [m for m in METHODS if m in there] + sorted(there - set(METHODS))
+
+
+def mean_and_spread(values: dict[int, float]) -> str:
+    """Mean ± standard deviation over seeds."""
+    if not values:
+        return "-"
+    numbers = np.array(list(values.values()))
+    spread = f" ± {numbers.std(ddof=1):.3f}" if len(numbers) > 1 else ""
+    return f"{numbers.mean():.3f}{spread}"
+
+
+def grid(title: str, head: list[str], rows: list[list[str]]) -> str:
+    sizes = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    lines = [
+        "  ".join([row[0].ljust(sizes[0])] + [row[i].rjust(sizes[i]) for i in range(1, len(row))])
+        for row in [head, *rows]
+    ]
+    return "\n".join([title, *lines])
+
+
+def published_table(numbers: Numbers, title: str, name: str) -> str:
+    """The layout of the paper: columns are numbers of known anomalies."""
+    published = PUBLISHED[title]
+    ours, theirs = SETS[name].known, published.columns
+    head = ["method", *(f"K = {k}" for k in ours), *(f"{k} (other data)" for k in theirs)]
+    rows = [
+        [method, *(mean_and_spread(numbers.values(name, k, method)) for k in ours)]
+        + ["" for _ in theirs]
+        for method in numbers.methods()
+    ]
+    rows += [
+        [
+            f"published: {method}",
+            *("" for _ in ours),
+            *("-" if v is None else f"{v:.3f}" for v in row),
+        ]
+        for method, row in published.rows.items()
+    ]
+    note = f"{title}: ROC AUC on {name}, and as published on other data ({SPREAD[title]})"
+    return grid(note, head, rows)
+
+
+def set_table(numbers: Numbers, what: str, known: tuple[int, ...] = (0, 20, 200)) -> str:
+    names = [name for name in numbers.sets() if name not in WHOLE]
+    head = ["method", *(f"{name} {k}" for name in names for k in known)]
+    rows = [
+        [method]
+        + [mean_and_spread(numbers.values(name, k, method, what)) for name in names for k in known]
+        for method in numbers.methods()
+    ]
+    label = {"auc": "ROC AUC", "ap": "average precision (half of the test is anomalous)"}[what]
+    return grid(f"{label}: mean ± standard deviation over seeds", head, rows)
+
+
+def cpu_table(numbers: Numbers) -> str:
+    rows = []
+    for method in numbers.methods():
+        seconds = [
+            second
+            for name in numbers.sets()
+            for known in SETS[name].known
+            for second in numbers.values(name, known, method, "fit_cpu_s").values()
+        ]
+        rows.append([method, f"{np.median(seconds):.2f}", f"{max(seconds):.2f}"])
+    return grid("CPU seconds of a fit", ["method", "median", "most"], rows)
+
+
+def marks(numbers: Numbers, method: str) -> str:
+    """Paired differences of AUC of a method to every other: mean ± standard error over seeds."""
+    cells = [(name, known) for name in numbers.sets() for known in SETS[name].known]
+    cells = [cell for cell in cells if numbers.values(*cell, method)]
+    rows = []
+    for other in numbers.methods():
+        if other != method:
+            gaps = [difference(numbers, *cell, method, other) for cell in cells]
+            rows.append([other, *gaps])
+    head = [f"AUC of {method} less that of", *(f"{name} {known}" for name, known in cells)]
+    return grid("marks: paired over seeds, mean ± standard error", head, rows)
+
+
+def difference(numbers: Numbers, name: str, known: int | str, method: str, other: str) -> str:
+    ours, theirs = (numbers.values(name, known, m) for m in (method, other))
+    gaps = np.array([ours[seed] - theirs[seed] for seed in ours if seed in theirs])
+    if len(gaps) < 2:
+        return "-"
+    return f"{gaps.mean():+.3f} ± {gaps.std(ddof=1) / np.sqrt(len(gaps)):.3f}"
+
+
+def choice(numbers: Numbers) -> str:
+    """Mean AUC over sets, K ≥ 1 (K = 0 where labels are not seen), by family, best first."""
+    rows = []
+    for method in numbers.methods():
+        cells = {
+            (name, known): np.mean(list(values.values()))
+            for name in numbers.sets()
+            for known in SETS[name].known
+            if (values := numbers.values(name, known, method))
+        }
+        free = METHODS[method].sees == "normal" if method in METHODS else False
+        used = [auc for (_, known), auc in cells.items() if (known == 0) == free]
+        if used:
+            rows.append((family(method), -float(np.mean(used)), method, len(used)))
+    return grid(
+        "mean AUC over sets and K",
+        ["method", "mean AUC", "cells"],
+        [[method, f"{-auc:.4f}", str(cells)] for _, auc, method, cells in sorted(rows)],
+    )
+
+
+def report(part: str, marked: str | None) -> str:
+    numbers = Numbers(record_of(part).runs)
+    if part == "choose":
+        parts = [choice(numbers), set_table(numbers, "auc")]
+    else:
+        pairs = [("HIGGS", "HIGGS"), ("SUSY", "SUSY-like")]
+        pairs += [(name.split()[0], name) for name in WHOLE if name in numbers.sets()]
+        parts = [published_table(numbers, *pair) for pair in pairs]
+        parts += [set_table(numbers, what) for what in ("auc", "ap")] + [cpu_table(numbers)]
+    if marked:
+        parts.append(marks(numbers, marked))
+    return "\n\n".join(parts)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--sets", nargs="*", choices=SMALL)
+    parser.add_argument("--methods", nargs="*", choices=list(METHODS))
+    parser.add_argument("--again", nargs="*", choices=list(METHODS), default=[])
+    parser.add_argument("--seeds", type=int, help="how many (5, of choose 3)")
+    parser.add_argument("--part", choices=list(NAMES), default="quote")
+    parser.add_argument("--minutes", type=float, default=60, help="start no run after so long")
+    parser.add_argument("--table", action="store_true", help="run nothing")
+    parser.add_argument("--marks", metavar="METHOD", help="compare this one with all others")
+    parser.add_argument("--higgs", type=Path, help="HIGGS.csv.gz of the archive")
+    parser.add_argument("--susy", type=Path, help="SUSY.csv.gz of the archive")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    for name, path in zip(WHOLE, (options.higgs, options.susy), strict=True):
+        if path is not None:
+            _ope_data.FILES[name] = path
+    if not options.table:
+        if os.environ.get("OMP_NUM_THREADS") != "1":
+            told("note: CPU seconds are for one thread only with OMP_NUM_THREADS=1")
+        run_all(options)
+    print(report(options.part, options.marks))
+
+
+def run_all(options: argparse.Namespace) -> None:
+    record = record_of(options.part)
+    for method in options.again:
+        record.runs = {k: v for k, v in record.runs.items() if k.split("/", 3)[3] != method}
+        record._write()
+    names = options.sets if options.sets is not None else list(_ope_data.FILES) or USUAL
+    methods = options.methods or (list(METHODS) if options.part == "choose" else QUOTED)
+    first = FIRST_SEED[options.part]
+    end = time.monotonic() + 60 * options.minutes
+    for name in names:
+        for seed in range(
+            first, first + (options.seeds or {"quote": 5, "choose": 3}[options.part])
+        ):
+            assert part_of(seed) == options.part
+            fill(record, name, seed, methods, end)
+
+
+if __name__ == "__main__":
+    main()
