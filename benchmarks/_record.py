@@ -35,8 +35,13 @@ class Record:
 
     def forget(self, start: str) -> None:
         """Drop the runs whose key begins so."""
-        self.runs = {key: run for key, run in self.runs.items() if not key.startswith(start)}
-        self._write()
+        self.drop([key for key in self.runs if key.startswith(start)])
+
+    def drop(self, keys: list[str]) -> None:
+        """Drop these runs."""
+        if keys:
+            self.runs = {key: run for key, run in self.runs.items() if key not in set(keys)}
+            self._write()
 
     def _read(self) -> dict[str, Any]:
         if not self.path.exists():

@@ -64,17 +64,27 @@ def record_of(part: str) -> Record:
 def fill(record: Record, name: str, seed: int, methods: list[str], end: float) -> None:
     """All K of one set and seed; label-free methods run once."""
     for known in SETS[name].known:
-        task = None
-        for method in methods:
-            sees = METHODS[method].sees
-            key = key_of(name, known, seed, method)
-            if key in record or (known == 0 and sees == "labels") or time.monotonic() > end:
-                continue
-            task = task or draw(name, known, seed)
+        todo = [m for m in methods if wanted(record, name, known, seed, m)]
+        if not todo:
+            continue
+        try:
+            task = draw(name, known, seed)
+        except ValueError as error:  # a file with fewer events than the archive's
+            told(error)
+            return
+        for method in todo:
+            if time.monotonic() > end:
+                return
             found = attempt(METHODS[method], task, seed)
-            every = SETS[name].known if sees == "normal" else [known]
+            every = SETS[name].known if METHODS[method].sees == "normal" else [known]
             record.keep(**{key_of(name, k, seed, method): found for k in every})
-            told(key, found)
+            told(key_of(name, known, seed, method), found)
+
+
+def wanted(record: Record, name: str, known: int | str, seed: int, method: str) -> bool:
+    if known == 0 and METHODS[method].sees == "labels":
+        return False
+    return key_of(name, known, seed, method) not in record
 
 
 def attempt(method: Method, task: _ope_data.Task, seed: int) -> dict:
@@ -149,16 +159,16 @@ def published_table(numbers: Numbers, title: str, name: str) -> str:
     return grid(note, head, rows)
 
 
-def set_table(numbers: Numbers, what: str, known: tuple[int, ...] = (0, 20, 200)) -> str:
+def set_table(numbers: Numbers, what: str, known: int) -> str:
     names = [name for name in numbers.sets() if name not in WHOLE]
-    head = ["method", *(f"{name} {k}" for name in names for k in known)]
-    rows = [
-        [method]
-        + [mean_and_spread(numbers.values(name, k, method, what)) for name in names for k in known]
-        for method in numbers.methods()
-    ]
+    rows = []
+    for method in numbers.methods():
+        cells = [mean_and_spread(numbers.values(name, known, method, what)) for name in names]
+        if set(cells) != {"-"}:
+            rows.append([method, *cells])
     label = {"auc": "ROC AUC", "ap": "average precision (half of the test is anomalous)"}[what]
-    return grid(f"{label}: mean ± standard deviation over seeds", head, rows)
+    title = f"{label} with {known} known anomalies: mean ± standard deviation over seeds"
+    return grid(title, ["method", *names], rows)
 
 
 def cpu_table(numbers: Numbers) -> str:
@@ -176,15 +186,15 @@ def cpu_table(numbers: Numbers) -> str:
 
 def marks(numbers: Numbers, method: str) -> str:
     """Paired differences of AUC of a method to every other: mean ± standard error over seeds."""
-    cells = [(name, known) for name in numbers.sets() for known in SETS[name].known]
-    cells = [cell for cell in cells if numbers.values(*cell, method)]
+    others = [other for other in numbers.methods() if other != method]
     rows = []
-    for other in numbers.methods():
-        if other != method:
-            gaps = [difference(numbers, *cell, method, other) for cell in cells]
-            rows.append([other, *gaps])
-    head = [f"AUC of {method} less that of", *(f"{name} {known}" for name, known in cells)]
-    return grid("marks: paired over seeds, mean ± standard error", head, rows)
+    for name in numbers.sets():
+        for known in SETS[name].known:
+            if numbers.values(name, known, method):
+                gaps = [difference(numbers, name, known, method, other) for other in others]
+                rows.append([f"{name} {known}", *gaps, best_of(numbers, name, known, others)])
+    title = f"AUC of {method} less that of …: paired over seeds, mean ± standard error"
+    return grid(title, ["set, K", *others, "best of them"], rows)
 
 
 def difference(numbers: Numbers, name: str, known: int | str, method: str, other: str) -> str:
@@ -193,6 +203,11 @@ def difference(numbers: Numbers, name: str, known: int | str, method: str, other
     if len(gaps) < 2:
         return "-"
     return f"{gaps.mean():+.3f} ± {gaps.std(ddof=1) / np.sqrt(len(gaps)):.3f}"
+
+
+def best_of(numbers: Numbers, name: str, known: int | str, methods: list[str]) -> str:
+    means = {m: np.mean(list(v.values())) for m in methods if (v := numbers.values(name, known, m))}
+    return max(means, key=lambda m: means[m]) if means else "-"
 
 
 def choice(numbers: Numbers) -> str:
@@ -219,12 +234,13 @@ def choice(numbers: Numbers) -> str:
 def report(part: str, marked: str | None) -> str:
     numbers = Numbers(record_of(part).runs)
     if part == "choose":
-        parts = [choice(numbers), set_table(numbers, "auc")]
+        parts = [choice(numbers), *(set_table(numbers, "auc", k) for k in (0, 20, 200))]
     else:
         pairs = [("HIGGS", "HIGGS"), ("SUSY", "SUSY-like")]
         pairs += [(name.split()[0], name) for name in WHOLE if name in numbers.sets()]
         parts = [published_table(numbers, *pair) for pair in pairs]
-        parts += [set_table(numbers, what) for what in ("auc", "ap")] + [cpu_table(numbers)]
+        parts += [set_table(numbers, what, k) for what in ("auc", "ap") for k in (0, 20, 200)]
+        parts.append(cpu_table(numbers))
     if marked:
         parts.append(marks(numbers, marked))
     return "\n\n".join(parts)
@@ -259,9 +275,8 @@ def main() -> None:
 
 def run_all(options: argparse.Namespace) -> None:
     record = record_of(options.part)
-    for method in options.again:
-        record.runs = {k: v for k, v in record.runs.items() if k.split("/", 3)[3] != method}
-        record._write()
+    again = tuple(f"/{method}" for method in options.again)
+    record.drop([key for key in record.runs if again and key.endswith(again)])
     names = options.sets if options.sets is not None else list(_ope_data.FILES) or USUAL
     methods = options.methods or (list(METHODS) if options.part == "choose" else QUOTED)
     first = FIRST_SEED[options.part]
