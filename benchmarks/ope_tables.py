@@ -137,37 +137,34 @@ def grid(title: str, head: list[str], rows: list[list[str]]) -> str:
     return "\n".join([title, *lines])
 
 
+def measured(numbers: Numbers, cells: list[tuple[str, int | str]], what: str) -> list[list[str]]:
+    """A row per method that has a number in one of the cells (set, K)."""
+    rows = []
+    for method in numbers.methods():
+        row = [mean_and_spread(numbers.values(*cell, method, what)) for cell in cells]
+        if set(row) - {"-"}:
+            rows.append([method, *row])
+    return rows
+
+
 def published_table(numbers: Numbers, title: str, name: str) -> str:
     """The layout of the paper: columns are numbers of known anomalies."""
-    published = PUBLISHED[title]
-    ours, theirs = SETS[name].known, published.columns
-    head = ["method", *(f"K = {k}" for k in ours), *(f"{k} (other data)" for k in theirs)]
-    rows = [
-        [method, *(mean_and_spread(numbers.values(name, k, method)) for k in ours)]
-        + ["" for _ in theirs]
-        for method in numbers.methods()
-    ]
-    rows += [
-        [
-            f"published: {method}",
-            *("" for _ in ours),
-            *("-" if v is None else f"{v:.3f}" for v in row),
-        ]
-        for method, row in published.rows.items()
-    ]
-    note = f"{title}: ROC AUC on {name}, and as published on other data ({SPREAD[title]})"
+    ours, theirs = SETS[name].known, PUBLISHED[title].columns
+    other = "same file, their split" if name in WHOLE else "other data"
+    head = ["method", *(f"K = {k}" for k in ours), *(f"{k} ({other})" for k in theirs)]
+    rows = [row + [""] * len(theirs) for row in measured(numbers, [(name, k) for k in ours], "auc")]
+    for method, aucs in PUBLISHED[title].rows.items():
+        cells = ["-" if auc is None else f"{auc:.3f}" for auc in aucs]
+        rows.append([f"published: {method}", *("" for _ in ours), *cells])
+    note = f"{title}: ROC AUC on {name}, and as published, {other} ({SPREAD[title]})"
     return grid(note, head, rows)
 
 
 def set_table(numbers: Numbers, what: str, known: int) -> str:
     names = [name for name in numbers.sets() if name not in WHOLE]
-    rows = []
-    for method in numbers.methods():
-        cells = [mean_and_spread(numbers.values(name, known, method, what)) for name in names]
-        if set(cells) != {"-"}:
-            rows.append([method, *cells])
     label = {"auc": "ROC AUC", "ap": "average precision (half of the test is anomalous)"}[what]
     title = f"{label} with {known} known anomalies: mean ± standard deviation over seeds"
+    rows = measured(numbers, [(name, known) for name in names], what)
     return grid(title, ["method", *names], rows)
 
 
