@@ -7,7 +7,8 @@
 
 The sets, their normal class and their rows: `_ope_data.py`; the peers: `_ope_peers.py`; ours:
 `_ope_ours.py`. One key "set/K/seed/method" per run in results/ope_tables.json (part "quote", seeds
-from 0) and results/ope_choice.json (part "choose", seeds from 100, rows that are never quoted).
+from 0) and results/ope_choice.json (part "choose", seeds from 100, rows that are never quoted; K =
+0, 20, 200 unless --known says more).
 Finished runs are not repeated; delete a method's with --again. A method that ignores labels runs
 once per set and seed and has the same numbers at every K.
 
@@ -44,6 +45,8 @@ FIRST_SEED = {"quote": 0, "choose": _ope_data.CHOOSE_FROM}
 WHOLE = ("HIGGS file", "SUSY file")
 SMALL = [name for name in SETS if name not in WHOLE]
 USUAL = [name for name in SMALL if name != "CATHODE"]  # that one when asked for
+COMPARED = ["0", "20", "200"]  # known anomalies in every set; settings are chosen by these
+EVERY = list(dict.fromkeys(str(known) for own in SETS.values() for known in own.known))
 METHODS: dict[str, Method] = _ope_peers.CANDIDATES | (
     _ope_ours.CANDIDATES if _ope_ours.available() else {}
 )
@@ -61,9 +64,13 @@ def record_of(part: str) -> Record:
 # ------------------------------------------------------------------------------- the runs
 
 
-def fill(record: Record, name: str, seed: int, methods: list[str], end: float) -> None:
-    """All K of one set and seed; label-free methods run once."""
+def fill(
+    record: Record, name: str, numbers: list[str], seed: int, methods: list[str], end: float
+) -> None:
+    """One set and seed; label-free methods run once for all K."""
     for known in SETS[name].known:
+        if str(known) not in numbers:
+            continue
         todo = [m for m in methods if wanted(record, name, known, seed, m)]
         if not todo:
             continue
@@ -160,7 +167,7 @@ def published_table(numbers: Numbers, title: str, name: str) -> str:
     return grid(note, head, rows)
 
 
-def set_table(numbers: Numbers, what: str, known: int) -> str:
+def set_table(numbers: Numbers, what: str, known: str) -> str:
     names = [name for name in numbers.sets() if name not in WHOLE]
     label = {"auc": "ROC AUC", "ap": "average precision (half of the test is anomalous)"}[what]
     title = f"{label} with {known} known anomalies: mean ± standard deviation over seeds"
@@ -208,35 +215,32 @@ def best_of(numbers: Numbers, name: str, known: int | str, methods: list[str]) -
 
 
 def choice(numbers: Numbers) -> str:
-    """Mean AUC over sets, K ≥ 1 (K = 0 where labels are not seen), by family, best first."""
+    """Mean AUC over the sets, at K = 20 and 200, and at K = 0; families, best first."""
     rows = []
     for method in numbers.methods():
-        cells = {
-            (name, known): np.mean(list(values.values()))
-            for name in numbers.sets()
-            for known in SETS[name].known
-            if (values := numbers.values(name, known, method))
-        }
-        free = METHODS[method].sees == "normal" if method in METHODS else False
-        used = [auc for (_, known), auc in cells.items() if (known == 0) == free]
-        if used:
-            rows.append((family(method), -float(np.mean(used)), method, len(used)))
-    return grid(
-        "mean AUC over sets and K",
-        ["method", "mean AUC", "cells"],
-        [[method, f"{-auc:.4f}", str(cells)] for _, auc, method, cells in sorted(rows)],
-    )
+        means = [mean_over_sets(numbers, method, known) for known in COMPARED]
+        own = np.mean([mean for mean, _ in means[1:]])
+        cells = ["-" if np.isnan(mean) else f"{mean:.4f} ({n})" for mean, n in means]
+        rows.append((family(method), -float(np.nan_to_num(own)), [method, f"{own:.4f}", *cells]))
+    head = ["method", "K = 20 and 200", *(f"K = {known} (sets)" for known in COMPARED)]
+    return grid("mean AUC over sets", head, [row for *_, row in sorted(rows)])
+
+
+def mean_over_sets(numbers: Numbers, method: str, known: str) -> tuple[float, int]:
+    cells = [numbers.values(name, known, method) for name in numbers.sets()]
+    means = [np.mean(list(cell.values())) for cell in cells if cell]
+    return (float(np.mean(means)) if means else float("nan")), len(means)
 
 
 def report(part: str, marked: str | None) -> str:
     numbers = Numbers(record_of(part).runs)
     if part == "choose":
-        parts = [choice(numbers), *(set_table(numbers, "auc", k) for k in (0, 20, 200))]
+        parts = [choice(numbers), *(set_table(numbers, "auc", k) for k in COMPARED)]
     else:
         pairs = [("HIGGS", "HIGGS"), ("SUSY", "SUSY-like")]
         pairs += [(name.split()[0], name) for name in WHOLE if name in numbers.sets()]
         parts = [published_table(numbers, *pair) for pair in pairs]
-        parts += [set_table(numbers, what, k) for what in ("auc", "ap") for k in (0, 20, 200)]
+        parts += [set_table(numbers, what, k) for what in ("auc", "ap") for k in COMPARED]
         parts.append(cpu_table(numbers))
     if marked:
         parts.append(marks(numbers, marked))
@@ -246,6 +250,7 @@ def report(part: str, marked: str | None) -> str:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--sets", nargs="*", choices=SMALL)
+    parser.add_argument("--known", nargs="*", choices=EVERY, help="numbers of known anomalies")
     parser.add_argument("--methods", nargs="*", choices=list(METHODS))
     parser.add_argument("--again", nargs="*", choices=list(METHODS), default=[])
     parser.add_argument("--seeds", type=int, help="how many (5, of choose 3)")
@@ -276,6 +281,7 @@ def run_all(options: argparse.Namespace) -> None:
     record.drop([key for key in record.runs if again and key.endswith(again)])
     names = options.sets if options.sets is not None else list(_ope_data.FILES) or USUAL
     methods = options.methods or (list(METHODS) if options.part == "choose" else QUOTED)
+    numbers = options.known or (COMPARED if options.part == "choose" else EVERY)
     first = FIRST_SEED[options.part]
     end = time.monotonic() + 60 * options.minutes
     for name in names:
@@ -283,7 +289,7 @@ def run_all(options: argparse.Namespace) -> None:
             first, first + (options.seeds or {"quote": 5, "choose": 3}[options.part])
         ):
             assert part_of(seed) == options.part
-            fill(record, name, seed, methods, end)
+            fill(record, name, numbers, seed, methods, end)
 
 
 if __name__ == "__main__":
