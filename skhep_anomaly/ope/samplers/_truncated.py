@@ -38,7 +38,7 @@ class TruncatedSampler(PseudoAnomalySampler):
     Attributes
     ----------
     mass_ : float
-        Mass m of p inside the box from 16,384 draws, to √(m(1 − m)/16384).
+        Mass m of p inside the box from N ≥ 16,384 draws, to √(m(1 − m)/N).
     scale_ : Tensor of shape (n_features,)
         Standard deviations of the normal rows; half the box where a column does not vary.
     """
@@ -62,7 +62,7 @@ class TruncatedSampler(PseudoAnomalySampler):
         """Give log p of a chunk of rows."""
 
     def _block_rule(self) -> tuple[int, bool]:
-        """Give the rows that are drawn at once, and whether a used block is drawn anew."""
+        """Give the rows that are drawn at once, and whether used ones are replaced by new ones."""
         return 2**13, True
 
     def _row_cost(self) -> int:
@@ -84,9 +84,10 @@ class TruncatedSampler(PseudoAnomalySampler):
         seed = torch.randint(2**31 - 1, (1,), generator=self._generator, device=rows.device)
         self._fit(rows, int(seed))
         with torch.no_grad():
-            hits = int(self._inside(self._draw_free(_MASS_DRAWS)).sum())
-            self.mass_ = (hits + 0.5) / (_MASS_DRAWS + 1)
-            self._block = self._new_rows(self._block_rule()[0])
+            size = self._block_rule()[0]
+            first = self._draw_free(max(size, _MASS_DRAWS))
+            self.mass_ = (int(self._inside(first).sum()) + 0.5) / (len(first) + 1)
+            self._block = self._new_rows(size, first)
         self._next = 0
 
     # ------------------------------------------------------------------- drawing
@@ -95,16 +96,18 @@ class TruncatedSampler(PseudoAnomalySampler):
         """Tell which rows lie in the box; one with a NaN does not."""
         return torch.minimum(x - self.low_, self.high_ - x).amin(dim=-1) >= 0.0
 
-    def _new_rows(self, n: int) -> Tensor:
+    def _new_rows(self, n: int, drawn: Tensor | None = None) -> Tensor:
+        """Draw `n` rows from q; `drawn`, n or more rows from p, saves the first try."""
         rows = self.low_.expand(n, -1).clone()
         is_uniform = self._unit_uniform(n) < self.uniform_share
         waiting = (~is_uniform).nonzero().squeeze(1)
         for _ in range(_TRIES):
             if not len(waiting):
                 break
-            drawn = self._draw_free(len(waiting))
+            drawn = self._draw_free(len(waiting)) if drawn is None else drawn[: len(waiting)]
             rows[waiting] = drawn
             waiting = waiting[~self._inside(drawn)]
+            drawn = None
         is_uniform[waiting] = True
         left = is_uniform.nonzero().squeeze(1)
         rows[left] = self._uniform(len(left))

@@ -132,8 +132,7 @@ class GaussianMixtureSampler(TruncatedSampler):
         chosen = torch.multinomial(
             self.log_weights_.exp(), n, replacement=True, generator=self._generator
         )
-        like: dict[str, Any] = {"dtype": self.means_.dtype, "device": self.means_.device}
-        rows = torch.randn(n, self.means_.shape[1], generator=self._generator, **self._like)
+        rows = self._normal(n, self.means_.shape[1])
         for k, (mean, chol) in enumerate(zip(self.means_, self.chol_, strict=True)):
             own = (chosen == k).nonzero().squeeze(1)
             rows[own] = torch.addmm(mean, rows[own], chol.T)
