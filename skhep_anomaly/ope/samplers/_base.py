@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
 from torch import Tensor
 
 from skhep_anomaly._random import seed_sequence, torch_generator
@@ -77,10 +78,17 @@ class PseudoAnomalySampler(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If the box is empty or not finite in some feature, or does not fit the rows.
+            If there are no rows, or if the box is empty or not finite in some feature or does not
+            fit the rows.
         """
         self._validate_params()
         rows = X_normal if isinstance(X_normal, Tensor) else torch.as_tensor(np.array(X_normal))
+        rows = rows if rows.is_floating_point() else rows.double()
+        if rows.ndim != 2 or 0 in rows.shape:
+            raise ValueError(
+                "A sampler is bound to normal rows of shape (n, n_features), at least one row and "
+                f"one feature; got shape {tuple(rows.shape)}."
+            )
         like: dict[str, Any] = {"dtype": rows.dtype, "device": rows.device}
         self.low_, self.high_ = (torch.as_tensor(edge, **like).clone() for edge in (low, high))
         if self.low_.shape != rows.shape[1:] or self.high_.shape != rows.shape[1:]:
@@ -110,7 +118,24 @@ class PseudoAnomalySampler(BaseEstimator):  # type: ignore[misc]
         -------
         Tensor of shape (n, n_features) or (n_members, n, n_features)
             Inside the box; the second shape from energy samplers bound to several members.
+
+        Raises
+        ------
+        NotFittedError
+            If the sampler has no box yet.
+        ValueError
+            If `n` is less than one, or if an energy sampler gets no gradient to follow.
         """
+        owner = type(self).__name__
+        if not hasattr(self, "_generator"):
+            raise NotFittedError(f"This {owner} has no box yet; call bind(low, high, X_normal).")
+        if n < 1:
+            raise ValueError(f"{owner}.sample was asked for n={n} rows; it gives one or more.")
+        if self.kind == "energy" and value_and_grad is None:
+            raise ValueError(
+                f"{owner} walks along the gradient of a net: call sample(n, value_and_grad) with "
+                "value_and_grad(x) giving g and its gradient."
+            )
         return self._draw(int(n), value_and_grad)
 
     def diagnostics(self) -> dict[str, float]:
@@ -120,14 +145,25 @@ class PseudoAnomalySampler(BaseEstimator):  # type: ignore[misc]
     # --------------------------------------------------------------------- state
 
     @property
+    def _like(self) -> dict[str, Any]:
+        return {"dtype": self.low_.dtype, "device": self.low_.device}
+
+    @property
     def _width(self) -> Tensor:
         return self.high_ - self.low_
 
+    def _unit_uniform(self, *shape: int) -> Tensor:
+        """Draw from U([0, 1)), of this shape."""
+        return torch.rand(shape, generator=self._generator, **self._like)
+
+    def _normal(self, *shape: int) -> Tensor:
+        """Draw from N(0, 1), of this shape."""
+        return torch.randn(shape, generator=self._generator, **self._like)
+
     def _uniform(self, *shape: int) -> Tensor:
         """Draw from U(Ω), shape (*shape, d)."""
-        size = (*shape, len(self.low_))
-        like: dict[str, Any] = {"dtype": self.low_.dtype, "device": self.low_.device}
-        return self.low_ + self._width * torch.rand(size, generator=self._generator, **like)
+        # lerp stays inside where low + width · u may round up to a place beyond high
+        return torch.lerp(self.low_, self.high_, self._unit_uniform(*shape, len(self.low_)))
 
     def __getstate__(self) -> dict[str, Any]:
         """Turn the generator, which does not pickle, into its state."""
