@@ -53,6 +53,7 @@ _EXPORTS: dict[str, str] = {
     "ModelFileError": "skhep_anomaly.exceptions",
     "NormalOnlySplit": "skhep_anomaly.metrics",
     "open_table_writer": "skhep_anomaly.datasets",
+    "OPEClassifier": "skhep_anomaly.ope",
     "outlier_average_precision_scorer": "skhep_anomaly.metrics",
     "outlier_mcc_scorer": "skhep_anomaly.metrics",
     "outlier_roc_auc_scorer": "skhep_anomaly.metrics",

@@ -1,1 +1,23 @@
 """(1+ε)-class classification and the samplers of its pseudo-anomalies."""
+
+from skhep_anomaly.ope.classifier import OPEClassifier
+from skhep_anomaly.ope.samplers import (
+    GaussianMixtureSampler,
+    HMCSampler,
+    MixtureSampler,
+    PseudoAnomalySampler,
+    RMSPropSampler,
+    SwapSampler,
+    UniformSampler,
+)
+
+__all__ = [
+    "GaussianMixtureSampler",
+    "HMCSampler",
+    "MixtureSampler",
+    "OPEClassifier",
+    "PseudoAnomalySampler",
+    "RMSPropSampler",
+    "SwapSampler",
+    "UniformSampler",
+]

@@ -153,17 +153,15 @@ class OPELoss(Objective):
         pieces = list(
             zip(*(t.split([p.shape[-2] for p in parts], -1) for t in (g, slope)), strict=True)
         )
-        loss = _fill(normal_loss, 1.0, *pieces[0], weights[0])
+        loss = _fill(normal_loss, 1.0, pieces[0], weights[0])
         if n_given == 2:
-            loss = loss + _fill(anomaly_loss, self.gamma, *pieces[1], weights[1])
-        for (share, sampler), (g_pseudo, slope_pseudo) in zip(
-            self.terms, pieces[n_given:], strict=True
-        ):
+            loss = loss + _fill(anomaly_loss, self.gamma, pieces[1], weights[1])
+        for (share, sampler), piece in zip(self.terms, pieces[n_given:], strict=True):
             part = (1.0 - self.eps) * share
             if sampler.kind == "reference":
-                loss = loss + _fill(anomaly_loss, part, g_pseudo, slope_pseudo, None)
+                loss = loss + _fill(anomaly_loss, part, piece, None)
             else:
-                loss = loss + self._energy(part, g_pseudo, slope_pseudo)
+                loss = loss + self._energy(part, *piece)
         if self._has_energy and self.energy_penalty:
             loss = loss + self._penalise(*pieces[0])
         self._largest = torch.maximum(torch.as_tensor(self._largest), g.abs().amax())
@@ -216,11 +214,11 @@ def _stack(parts: list[Tensor], n_members: int) -> Tensor:
     return torch.cat(parts, dim=-2)
 
 
-def _fill(term: Any, factor: float, g: Tensor, slope: Tensor, weight: Tensor | None) -> Tensor:
+def _fill(term: Any, factor: float, piece: tuple[Tensor, Tensor], weight: Tensor | None) -> Tensor:
     """Write factor · mean(weight · term) as slopes, and give its value (mean over members)."""
+    g, slope = piece
     value, gradient = term(g)
     if weight is not None:
         value, gradient = value * weight, gradient * weight
     torch.mul(gradient, factor / g.shape[-1], out=slope)
     return factor * value.mean()
-

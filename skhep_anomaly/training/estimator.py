@@ -142,7 +142,7 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
         if device != "cpu" and self.dtype == "auto":
             self.dtype_ = "float32"
         self.device_ = device
-        self._seeds = seed_sequence(self.random_state).spawn(4)
+        self._seeds = seed_sequence(self.random_state).spawn(8)
 
     def _train(self, run: Callable[[], bool], finish: Callable[[], None]) -> None:
         """Train by `run`, set every fitted attribute from the best state, and pass on an interrupt.
@@ -187,7 +187,7 @@ class NetEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _net_options(self) -> dict[str, Any]:
         """Give the net's arguments that every estimator shares."""
-        seeds = getattr(self, "_seeds", None) or seed_sequence(0).spawn(4)
+        seeds = getattr(self, "_seeds", None) or seed_sequence(0).spawn(8)
         return {
             "seeds": seeds[1],
             "lr": self.learning_rate,

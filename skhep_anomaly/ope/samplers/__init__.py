@@ -8,6 +8,7 @@ from typing import Any
 from sklearn.base import clone
 
 from skhep_anomaly.ope.samplers._base import PseudoAnomalySampler, ValueAndGrad
+from skhep_anomaly.ope.samplers.gaussian_mixture import GaussianMixtureSampler
 from skhep_anomaly.ope.samplers.hmc import HMCSampler
 from skhep_anomaly.ope.samplers.mixture import MixtureSampler
 from skhep_anomaly.ope.samplers.rmsprop import RMSPropSampler
@@ -16,6 +17,7 @@ from skhep_anomaly.ope.samplers.uniform import UniformSampler
 
 __all__ = [
     "SAMPLERS",
+    "GaussianMixtureSampler",
     "HMCSampler",
     "MixtureSampler",
     "PseudoAnomalySampler",
@@ -27,6 +29,7 @@ __all__ = [
 ]
 
 SAMPLERS: dict[str, type[PseudoAnomalySampler]] = {
+    "gmm": GaussianMixtureSampler,
     "hmc": HMCSampler,
     "mixture": MixtureSampler,
     "rmsprop": RMSPropSampler,

@@ -1,0 +1,78 @@
+"""(1+ε)-class classification by one weighted fit of any classifier.
+
+Reference samplers need nothing of f but that it can be fitted with weights: normal rows, known
+anomalies and pseudo-anomalies go into one table, each kind normalised by its own weight sum,
+
+    Σ w = 1 : γ : (1 − ε),   times the number of normal rows,
+
+so that the classifier's own regularisation sees weights of the usual size.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+__all__ = ["classifier_logit", "fit_weighted", "fits_weights"]
+
+_LEAST = 1e-12
+
+
+def fits_weights(estimator: Any) -> bool:
+    """Tell whether ``fit`` takes row weights."""
+    from sklearn.utils.validation import has_fit_parameter
+
+    return not isinstance(estimator, Pipeline) and has_fit_parameter(estimator, "sample_weight")
+
+
+def fit_weighted(
+    estimator: Any,
+    parts: list[tuple[NDArray[Any], float, NDArray[np.float64] | None]],
+    seed: int,
+) -> Any:
+    """Fit a clone of `estimator`: 1 = normal, 0 = anomaly.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Takes ``sample_weight``.
+    parts : list of (rows, share, weights of mean one or None)
+        Normal rows first (share 1), then all that are anomalies.
+    seed : int
+        Becomes every ``random_state`` that is None.
+
+    Returns
+    -------
+    classifier
+        Fitted.
+    """
+    n_normal = len(parts[0][0])
+    rows = np.concatenate([rows for rows, _, _ in parts])
+    target = np.concatenate([np.full(len(p[0]), int(k == 0)) for k, p in enumerate(parts)])
+    weight = np.concatenate(
+        [
+            (np.ones(len(rows)) if weight is None else weight) * share * n_normal / len(rows)
+            for rows, share, weight in parts
+        ]
+    )
+    model = clone(estimator)
+    seeds = [
+        name
+        for name, value in model.get_params(deep=True).items()
+        if (name == "random_state" or name.endswith("__random_state")) and value is None
+    ]
+    model.set_params(**dict.fromkeys(seeds, seed))
+    return model.fit(rows, target, sample_weight=weight)
+
+
+def classifier_logit(model: Any, rows: NDArray[Any]) -> NDArray[np.float64]:
+    """Give the log-odds of "normal": from probabilities where there are any, else the decision."""
+    if hasattr(model, "predict_proba"):
+        p = np.asarray(model.predict_proba(rows)[:, 1], dtype=np.float64).clip(_LEAST, 1 - _LEAST)
+        logit: NDArray[np.float64] = np.log(p) - np.log1p(-p)
+        return logit
+    return np.asarray(model.decision_function(rows), dtype=np.float64)
