@@ -275,6 +275,19 @@ def test_share_of_chains_that_start_anew():
     assert bound(reset_share=0.0).sample(10, frozen).isfinite().all()
 
 
+def test_members_start_anew_each_for_itself():
+    sampler = bound(n_chains=10, n_members=3, reset_share=0.4)
+    before = sampler.places_.clone()
+
+    def frozen(x):
+        return torch.full_like(x[..., 0], torch.nan), torch.zeros_like(x)
+
+    sampler.sample(10, frozen)
+    new = (sampler.places_ != before).any(dim=-1)
+    assert new.sum(dim=1).tolist() == [4, 4, 4]
+    assert len(sampler.places_[new].unique(dim=0)) == 12
+
+
 def test_steps_are_in_units_of_the_features():
     rows = np.column_stack([NORMAL[:, 0], np.zeros(2_000), 1e3 * NORMAL[:, 1]])
     sampler = HMCSampler().bind([-4, -9, -10], [4, 9, 10], rows)

@@ -139,7 +139,13 @@ class PseudoAnomalySampler(BaseEstimator):  # type: ignore[misc]
         return self._draw(int(n), value_and_grad)
 
     def diagnostics(self) -> dict[str, float]:
-        """Give numbers that tell how well the sampler works; none by default."""
+        """Give numbers that tell how well the sampler works.
+
+        Returns
+        -------
+        dict of str to float
+            Empty where there is nothing to watch.
+        """
         return {}
 
     # --------------------------------------------------------------------- state
