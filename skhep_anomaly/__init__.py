@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 # public name -> module that defines it; one line each, alphabetical
 _EXPORTS: dict[str, str] = {
+    "adversarial_margin": "skhep_anomaly.ope",
     "AEOutlierDetector": "skhep_anomaly.outliers",
     "ams": "skhep_anomaly.metrics",
     "ams_curve": "skhep_anomaly.metrics",
@@ -28,6 +29,8 @@ _EXPORTS: dict[str, str] = {
     "ComparisonResult": "skhep_anomaly.comparison",
     "data_home": "skhep_anomaly.datasets",
     "delong_roc_auc": "skhep_anomaly.metrics",
+    "DensityLevelDisplay": "skhep_anomaly.plotting",
+    "EpsilonScanDisplay": "skhep_anomaly.plotting",
     "EventBunch": "skhep_anomaly.datasets",
     "fetch": "skhep_anomaly.datasets",
     "FlowOutlierDetector": "skhep_anomaly.outliers",

@@ -1,5 +1,6 @@
 """(1+ε)-class classification and the samplers of its pseudo-anomalies."""
 
+from skhep_anomaly.ope.adversarial import AdversarialMargins, adversarial_margin
 from skhep_anomaly.ope.classifier import OPEClassifier
 from skhep_anomaly.ope.samplers import (
     GaussianMixtureSampler,
@@ -12,6 +13,7 @@ from skhep_anomaly.ope.samplers import (
 )
 
 __all__ = [
+    "AdversarialMargins",
     "GaussianMixtureSampler",
     "HMCSampler",
     "MixtureSampler",
@@ -20,4 +22,5 @@ __all__ = [
     "RMSPropSampler",
     "SwapSampler",
     "UniformSampler",
+    "adversarial_margin",
 ]

@@ -158,6 +158,29 @@ class TruncatedSampler(PseudoAnomalySampler):
         parts = [self._log_q(x[rows]) for rows in iter_slices(len(x), chunk)]
         return torch.cat(parts or [x.new_zeros(0)])
 
+    @torch.enable_grad()
+    def log_prob_and_grad(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Give log q and ∇ₓ log q, without a graph.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_features)
+            Rows, within 1,000 widths of the box.
+
+        Returns
+        -------
+        tuple of Tensor
+            Shapes (n,) and (n, n_features).
+        """
+        chunk = max(256, _CHUNK_ELEMENTS // self._row_cost())
+        parts = []
+        for rows in iter_slices(len(x), chunk):
+            part = x[rows].detach().requires_grad_()
+            log_q = self._log_q(part)
+            parts.append((log_q.detach(), torch.autograd.grad(log_q.sum(), part)[0]))
+        values, slopes = zip(*parts, strict=True)
+        return torch.cat(values), torch.cat(slopes)
+
     def _log_q(self, x: Tensor) -> Tensor:
         kept = (1.0 - self.uniform_share) * -math.expm1(_TRIES * math.log1p(-self.mass_))
         distance = (x - x.clamp(self.low_, self.high_)) / self.scale_
