@@ -180,7 +180,7 @@ def leapfrog(
     Parameters
     ----------
     u : Tensor of shape (…, n, d)
-        Unfolded places in [−1, 1]; those of the box are |u|.
+        Places in the box, in [0, 1].
     momentum : Tensor of shape (…, n, d)
         Overwritten.
     n_steps : int
@@ -195,13 +195,13 @@ def leapfrog(
     Returns
     -------
     u, momentum : Tensor of shape (…, n, d)
-        At the end, still unfolded: in the box, the place is |u| and the momentum sign(u)·momentum.
+        At the end, unfolded: in the box, the place is |u| and the momentum sign(u)·momentum.
     g, g_end : Tensor of shape (…, n)
         At both ends.
     """
     half = kick / 2
-    g, gradient = value_and_grad(locate(u.abs()))
-    momentum.addcmul_(torch.copysign(half, u), gradient)
+    g, gradient = value_and_grad(locate(u))
+    momentum.addcmul_(half, gradient)
     end, g_end = u.clone(), g
     for left in reversed(range(n_steps)):
         fold(end.addcmul_(drift, momentum))
