@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from _ope_peers import CANDIDATES as CANDIDATES_OF_PEERS
 from _ope_peers import Method
 
 import skhep_anomaly
@@ -25,10 +26,30 @@ def ope(sees: str = "both", **parameters: Any) -> Method:
     )
 
 
+def trees(**parameters: Any) -> Method:
+    """OPEClassifier around the boosted trees that are quoted as a peer."""
+
+    def make(n: int, k: int, seed: int) -> Any:
+        estimator = CANDIDATES_OF_PEERS[BEST_TREES].make(n, k, seed)
+        return skhep_anomaly.OPEClassifier(estimator=estimator, random_state=seed, **parameters)
+
+    return Method(make, "both", "raw")
+
+
+BEST_TREES = "XGBoost, 400 x depth 4 rate .025 halves"
 DECAYS = {"0": 0.0, "1e-4": 1e-4, "1e-3": 1e-3, "1e-2": 1e-2, "3e-2": 3e-2, "1e-1": 1e-1}
+SAMPLERS = ("uniform", "swap", "hmc", "rmsprop", "deep", "flow")
 CANDIDATES: dict[str, Method] = {
-    f"cross-entropy, decay {name}": ope("labels", eps=1, weight_decay=decay)
-    for name, decay in DECAYS.items()
+    **{
+        f"cross-entropy, decay {name}": ope("labels", eps=1, weight_decay=decay)
+        for name, decay in DECAYS.items()
+    },
+    **{f"OPE {name}, as it comes": ope(sampler=name) for name in SAMPLERS},
+    **{
+        f"OPE {name}, trees eps {eps:g}": trees(sampler=name, eps=eps)
+        for name in ("uniform", "swap")
+        for eps in (0.5, 0.8, 0.9)
+    },
 }
 QUOTED: list[str] = ["cross-entropy, decay 3e-2"]
 
