@@ -1,0 +1,169 @@
+"""Generator of pseudo-anomalies inside a box, with its entropy.
+
+Each layer is h ← φ(γ·norm(h W) + b): leaky ReLU of slope .2 inside, and at the end
+x = low + (high − low) σ(a). norm makes each unit of a batch mean 0 and variance 1. Entropy by
+
+- "batch_norm": a unit has standard deviation γ; units as independent normals give Σ ½ log(2πe γ²)
+  (Kim & Bengio, arXiv:1606.03439, section 3.2), and a change of variables in the last layer adds
+  E[Σ log dx/da], without which rows gain by going to the walls;
+- "spacing": each feature's, from the gaps between its sorted values x₍ᵢ₎ in the batch,
+  mean log(x₍ᵢ₊ₘ₎ − x₍ᵢ₎)(n + 1)/m with m = √n (Vasicek, J. R. Stat. Soc. B 38 (1976) 54), plus
+  ½ log det of the batch's correlations, what normals lose by depending on each other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["ENTROPIES", "PseudoGenerator"]
+
+ENTROPIES = ("spacing", "batch_norm")
+
+_SLOPE, _EPS = 0.2, 1e-5
+_UNIFORM = 1.7
+_LEAST_BATCH = 128
+_LEAST_GAP = 1e-3
+
+
+class PseudoGenerator(nn.Module):
+    """Map Gaussian latent vectors to rows in a box, several members side by side.
+
+    Parameters
+    ----------
+    low, high : Tensor of shape (n_features,)
+        The box; gives dtype and device.
+    latent_dim : int
+        Width k of the latent vectors.
+    hidden_layer_sizes : sequence of int
+        Hidden layers.
+    n_members : int, default=1
+        Independent copies; the weights of one are one row of ``flat``.
+
+    Notes
+    -----
+    Every batch is normalised by its own moments, in evaluation mode too: rows so drawn have the
+    standard deviations that the entropy counts. Less than 128 rows are cut from a batch of 128.
+    """
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(
+        self,
+        low: Tensor,
+        high: Tensor,
+        latent_dim: int,
+        hidden_layer_sizes: Sequence[int],
+        n_members: int = 1,
+    ) -> None:
+        super().__init__()
+        self.latent_dim, self.n_members = int(latent_dim), int(n_members)
+        self.register_buffer("low", low.clone())
+        self.register_buffer("high", high.clone())
+        sizes = [self.latent_dim, *map(int, hidden_layer_sizes), len(low)]
+        self._shapes = [s for i, o in pairwise(sizes) for s in ((i, o), (1, o), (1, o))]
+        n_weights = sum(a * b for a, b in self._shapes)
+        self.flat = nn.Parameter(low.new_zeros(self.n_members, n_weights))
+
+    @torch.no_grad()
+    def reset(self, generator: torch.Generator) -> None:
+        """Draw Xavier uniform weights; gains that fill the box about uniformly."""
+        layers = self._layers()
+        for weight, log_gain, shift in layers:
+            bound = (6.0 / (weight.shape[1] + weight.shape[2])) ** 0.5
+            draw = torch.rand(weight.shape, generator=generator, dtype=torch.float64)
+            weight.copy_((2.0 * draw - 1.0) * bound)
+            log_gain.zero_()
+            shift.zero_()
+        layers[-1][1].fill_(math.log(_UNIFORM))
+
+    def _layers(self) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Cut the buffer into weights, log γ and b of each layer."""
+        parts = self.flat.split([a * b for a, b in self._shapes], dim=1)
+        pieces = [p.view(-1, *shape) for p, shape in zip(parts, self._shapes, strict=True)]
+        return list(zip(pieces[::3], pieces[1::3], pieces[2::3], strict=True))
+
+    def activation(self, latent: Tensor) -> Tensor:
+        """Map latent (n_members, n, k) to a (n_members, n, d), before it is put into the box."""
+        *hidden, last = self._layers()
+        h = latent
+        for layer in hidden:
+            h = functional.leaky_relu(_affine(h, *layer), _SLOPE)
+        return _affine(h, *last)
+
+    def put_into_box(self, a: Tensor) -> Tensor:
+        """Map a to rows: low + (high − low) σ(a)."""
+        return torch.lerp(self.low, self.high, torch.sigmoid(a))
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """Map latent (n_members, n, k) to rows (n_members, n, d)."""
+        return self.put_into_box(self.activation(latent))
+
+    def _latent(self, n: int, generator: torch.Generator) -> Tensor:
+        shape = (self.n_members, max(n, _LEAST_BATCH), self.latent_dim)
+        latent = torch.empty(shape, dtype=self.flat.dtype, device=self.flat.device)
+        return latent.normal_(generator=generator)
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw `n` rows per member, shape (n_members, n, d)."""
+        rows: Tensor = self(self._latent(n, generator))
+        return rows[:, :n]
+
+    def draw_with_entropy(
+        self, n: int, generator: torch.Generator, kind: str
+    ) -> tuple[Tensor, Tensor]:
+        """Draw `n` rows per member, and give the entropy of each member in nats, (n_members,)."""
+        a = self.activation(self._latent(n, generator))
+        rows = self.put_into_box(a)
+        entropy = self._layer_entropy(a) if kind == "batch_norm" else _row_entropy(rows)
+        return rows[:, :n], entropy
+
+    def _layer_entropy(self, a: Tensor) -> Tensor:
+        """Give Σ ½ log(2πe γ²) + E[Σ log dx/da]."""
+        log_gains = torch.cat([log_gain for _, log_gain, _ in self._layers()], dim=2)
+        of_units = (log_gains + 0.5 * math.log(2.0 * math.pi * math.e)).sum(dim=(1, 2))
+        slopes = functional.logsigmoid(a) + functional.logsigmoid(-a)
+        widths = (self.high - self.low).log().sum()
+        return of_units + slopes.sum(dim=2).mean(dim=1) + widths
+
+
+def _affine(h: Tensor, weight: Tensor, log_gain: Tensor, shift: Tensor) -> Tensor:
+    h = torch.bmm(h, weight)
+    var, mean = torch.var_mean(h, dim=1, keepdim=True, correction=0)
+    return (h - mean) * (log_gain.exp() / (var + _EPS).sqrt()) + shift
+
+
+def _row_entropy(x: Tensor) -> Tensor:
+    """Give the entropy of the features one by one, less what they lose by being correlated."""
+    return _spacing_entropy(x).sum(dim=1) + _log_det_correlation(x)
+
+
+def _spacing_entropy(x: Tensor) -> Tensor:
+    """Give each feature's entropy from the gaps between every m-th of its n sorted values."""
+    n = x.shape[1]
+    m = round(n**0.5)
+    ordered = x.sort(dim=1).values
+    gaps = ordered[:, m:] - ordered[:, :-m]
+    return (
+        (gaps * ((n + 1) / m) + _LEAST_GAP * (ordered[:, -1:] - ordered[:, :1])).log().mean(dim=1)
+    )
+
+
+def _log_det_correlation(x: Tensor) -> Tensor:
+    """Give ½ log det of the batch's correlation matrix.
+
+    Shrunk by (n − d − 1)/n, the bias of the inverse of a matrix estimated from n rows.
+    """
+    n, d = x.shape[1:]
+    unit = x - x.mean(dim=1, keepdim=True)
+    unit = unit / (unit.square().mean(dim=1, keepdim=True).sqrt() + _EPS)
+    correlation = torch.bmm(unit.mT, unit) / n
+    ridge = 1e-3 * torch.eye(d, dtype=x.dtype, device=x.device)
+    log_det = torch.linalg.cholesky(correlation + ridge).diagonal(dim1=1, dim2=2).log().sum(dim=1)
+    return log_det * (max(n - d - 1, 0) / n)
