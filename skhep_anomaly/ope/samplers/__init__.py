@@ -8,6 +8,8 @@ from typing import Any
 from sklearn.base import clone
 
 from skhep_anomaly.ope.samplers._base import PseudoAnomalySampler, ValueAndGrad
+from skhep_anomaly.ope.samplers.deep import DeepSampler
+from skhep_anomaly.ope.samplers.flow import FlowSampler
 from skhep_anomaly.ope.samplers.gaussian_mixture import GaussianMixtureSampler
 from skhep_anomaly.ope.samplers.hmc import HMCSampler
 from skhep_anomaly.ope.samplers.mixture import MixtureSampler
@@ -17,6 +19,8 @@ from skhep_anomaly.ope.samplers.uniform import UniformSampler
 
 __all__ = [
     "SAMPLERS",
+    "DeepSampler",
+    "FlowSampler",
     "GaussianMixtureSampler",
     "HMCSampler",
     "MixtureSampler",
@@ -29,6 +33,8 @@ __all__ = [
 ]
 
 SAMPLERS: dict[str, type[PseudoAnomalySampler]] = {
+    "deep": DeepSampler,
+    "flow": FlowSampler,
     "gmm": GaussianMixtureSampler,
     "hmc": HMCSampler,
     "mixture": MixtureSampler,
