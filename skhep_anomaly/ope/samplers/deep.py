@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import torch
 from sklearn.exceptions import NotFittedError
-from torch import Tensor, nn
+from torch import Tensor
 
 from skhep_anomaly._validation import Interval, InvalidParameterError, StrOptions
 from skhep_anomaly.nn.pseudo_generator import ENTROPIES, PseudoGenerator
@@ -144,7 +144,8 @@ class DeepSampler(PseudoAnomalySampler):
     def _validate_params(self) -> None:
         """Check each parameter, and sequences number by number."""
         super()._validate_params()
-        sizes, betas = self.hidden_layer_sizes, self.betas
+        sizes: Any = self.hidden_layer_sizes
+        betas: Any = self.betas
         whole = (isinstance(size, Integral) and not isinstance(size, bool) for size in sizes)
         if not (all(whole) and all(size >= 1 for size in sizes)):
             raise InvalidParameterError(
@@ -211,7 +212,7 @@ class DeepSampler(PseudoAnomalySampler):
             options={"betas": tuple(self.betas)},
         )
 
-    def attach(self, module: nn.Module, part: str = _PART) -> DeepSampler:
+    def attach(self, module: Any, part: str = _PART) -> DeepSampler:
         """Draw from the generator of this module from now on.
 
         Parameters
