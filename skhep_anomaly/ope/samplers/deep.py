@@ -152,7 +152,7 @@ class DeepSampler(PseudoAnomalySampler):
                 f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must be a sequence "
                 f"of ints in the range [1, inf). Got {sizes!r} instead."
             )
-        if len(betas) != 2 or not all(isinstance(b, Real) and 0 <= b < 1 for b in betas):
+        if len(betas) != 2 or not all(isinstance(b, Real) and 0 <= float(b) < 1 for b in betas):
             raise InvalidParameterError(
                 f"The 'betas' parameter of {type(self).__name__} must be two floats in the range "
                 f"[0, 1). Got {betas!r} instead."
