@@ -61,7 +61,8 @@ class DecisionsMixin(ClassifierMixin):  # type: ignore[misc]
             y in {0, 1}: ``offset_ - score_samples(X)``, higher = anomaly. y in {−1, +1} or none:
             ``score_samples(X) - offset_``, higher = normal. Above zero: ``classes_[1]``.
         """
-        return self._direction * (self.score_samples(X) - self.offset_)
+        score = self.score_samples(X)
+        return self._direction * (score - self.offset_)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Give the label of each row; one at ``offset_`` is normal.

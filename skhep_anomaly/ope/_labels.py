@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import column_or_1d
+from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 __all__ = ["Labels", "no_labels", "read_labels"]
@@ -64,7 +64,7 @@ def read_labels(y: Any, anomaly_label: Any, owner: str) -> Labels:
     ValueError
         If there are not exactly two classes, or `anomaly_label` is none of them.
     """
-    y = column_or_1d(y, warn=True)
+    y = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")
     check_classification_targets(y)
     classes = np.unique(y)
     if len(classes) > 2:
@@ -89,11 +89,11 @@ def _anomaly_of(y: NDArray[Any], classes: NDArray[Any], label: Any, owner: str) 
         return classes[known.index(label)]
     if y.dtype.kind in "biuf" and known in ([0, 1], [-1, 1]):
         return classes[1] if known == [0, 1] else classes[0]
-    rarer = classes[int(np.sum(y == classes[1]) < np.sum(y == classes[0]))]
+    rarer = int(np.sum(y == classes[1]) < np.sum(y == classes[0]))
     warnings.warn(
-        f"{owner} takes {rarer.item()!r}, the rarer label, for the anomalies; name them with "
+        f"{owner} takes {known[rarer]!r}, the rarer label, for the anomalies; name them with "
         "anomaly_label=...",
         UserWarning,
         stacklevel=4,
     )
-    return rarer
+    return classes[rarer]
