@@ -101,7 +101,7 @@ def test_far_out_rows_come_back_from_beyond_the_clipping():
     X, y = table(d=1)
     net = {"hidden_layer_sizes": (), "learning_rate": 0.05}
     est = OPEClassifier(1, **net, max_iter=300, random_state=0).fit(X, y)
-    side = -np.sign(float(est.net_.module_.net.flat[0, 0]))
+    side = -np.sign(float(est.net_.module_.net.flat.detach()[0, 0]))
     places = est.center_ + side * est.scale_ * np.array([[7.5], [9.5], [20.0]])
     near, *out = adversarial_margin(est, places, budget=100, random_state=0).margins
     assert 0 < near < 7.5
