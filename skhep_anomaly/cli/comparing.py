@@ -42,6 +42,7 @@ def run(options: Any) -> int:
         events.signal,
         sample_weight=events.weight,
         groups=events.groups,
+        known_signal=options.known,
         seeds=range(options.seed, options.seed + options.seeds),
         n_bootstrap=options.bootstrap,
         n_jobs=_default_jobs(options.device) if options.jobs is None else options.jobs or None,

@@ -11,8 +11,8 @@ from skhep_anomaly.cli.console import PROGRAM, complain
 
 __all__ = ["ALL_MODELS", "build_parser"]
 
-ALL_MODELS = ("ae", "vae", "flow", "gan", "groupwise", "iforest", "ocsvm", "deepsvdd")
-OUR_MODELS = ALL_MODELS[:5]
+OUR_MODELS = ("ae", "vae", "flow", "gan", "groupwise", "ope")
+ALL_MODELS = (*OUR_MODELS, "iforest", "ocsvm", "deepsvdd", "trees", "logistic")
 
 DESCRIPTION = """\
 Find odd events with generative models.
@@ -27,6 +27,9 @@ Fit detectors on background events, several seeds each, test them on other backg
 signal, print a table with errors and write an HTML report. Without --data it runs on 18,311
 HiggsML events that come with the package; no network is needed.
 
+The classifiers ope, trees and logistic learn from K known signal events as well, a row of the table
+for each K of --known; known events are in nobody's test.
+
 A file with the columns of HiggsML (EventId, DER_*, PRI_*, Weight, Label) is recognised: EventId,
 weights and azimuthal angles are left out of the features and PRI_jet_num tells the groups.
 """
@@ -38,6 +41,7 @@ examples:
   skhep-anomaly compare --data events.parquet --label is_signal --weight w --id event \\
       --exclude 'truth_*' --group n_jets
   skhep-anomaly compare --data events.root --tree nominal --label type --signal 3 --features met,ht
+  skhep-anomaly compare --models vae,ope,trees,logistic --known 0,10,100 --set ope.eps=0.3
   skhep-anomaly compare --quick --out try.html --set vae.latent_dim=4
 """
 FIT_EXAMPLES = """\
@@ -45,6 +49,7 @@ examples:
   skhep-anomaly fit --data events.parquet --label is_signal --model vae --out vae.skhep
   skhep-anomaly fit --data background.csv --id event --model ae --out ae.skhep \\
       --set score_kind=hybrid --set threshold=percentile --set percentile=95
+  skhep-anomaly fit --data events.parquet --label is_signal --model ope --out ope.skhep
   skhep-anomaly fit --model groupwise --out jets.skhep        # on the embedded background
 """
 SCORE_EXAMPLES = """\
@@ -119,6 +124,12 @@ def _add_compare(commands: Any) -> None:
     parser.add_argument(
         "--models", type=_names, metavar="A,B,…", help=f"any of {','.join(ALL_MODELS)} (all)"
     )
+    parser.add_argument(
+        "--known",
+        type=_numbers,
+        metavar="K,K,…",
+        help="known signal events that classifiers learn from (0,20,200)",
+    )
     parser.add_argument("--seeds", type=_count, default=3, metavar="N", help="how many (3)")
     parser.add_argument(
         "--set",
@@ -148,6 +159,12 @@ def _add_fit(commands: Any) -> None:
     parser = _add_command(commands, "fit", "fit one detector and save it", FIT_EXAMPLES)
     parser.add_argument("--model", required=True, choices=OUR_MODELS, help="which detector")
     parser.add_argument("--out", required=True, metavar="FILE", help="model file to write")
+    parser.add_argument(
+        "--known",
+        type=_whole,
+        metavar="K",
+        help="signal events that ope learns from, drawn at random (all)",
+    )
     _add_events(parser)
     _add_training(parser)
     parser.add_argument(
@@ -220,6 +237,13 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _numbers(text: str) -> list[int]:
+    numbers = [_whole(number) for number in _names(text)]
+    if not numbers:
+        raise argparse.ArgumentTypeError("no number is given")
+    return numbers
 
 
 def _whole(text: str) -> int:

@@ -1,8 +1,9 @@
 """The main job: fit several detectors on background, several seeds each, and compare them fairly.
 
 Every detector sees the same training background and the same test events: held-out background and
-all signal. `compare_detectors` gives the numbers, `ComparisonResult` keeps them (as a frame, as
-JSON, as a report), `comparison_detectors` the ready-made detectors.
+signal. Classifiers learn from some known signal as well, which then tests nobody.
+`compare_detectors` gives the numbers, `ComparisonResult` keeps them (as a frame, as JSON, as a
+report), `comparison_detectors` the ready-made detectors.
 """
 
 from __future__ import annotations

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 
+from skhep_anomaly.comparison.known import FEWEST, Entry, table_entries
 from skhep_anomaly.comparison.result import ComparisonResult
 from skhep_anomaly.comparison.run import Events, Plan, on_cpu, with_seed
 from skhep_anomaly.comparison.workers import make_runs
@@ -16,8 +18,6 @@ from skhep_anomaly.metrics.selection import read_weights
 from skhep_anomaly.report import machine_summary, package_versions
 
 __all__ = ["compare_detectors"]
-
-_FEWEST = 10  # background events in training, in the test, and signal events
 
 
 def compare_detectors(
@@ -30,6 +30,7 @@ def compare_detectors(
     anomaly_label: Any = None,
     seeds: int | Sequence[int] = 3,
     test_size: float = 0.35,
+    known_signal: int | Sequence[int] | None = None,
     percentile: float = 40.0,
     n_bootstrap: int = 100,
     n_jobs: int | None = None,
@@ -41,11 +42,16 @@ def compare_detectors(
     For each seed the background is split anew at random; the training part alone trains, without
     weights; the rest and all signal test. Training and test share no event.
 
+    Classifiers are fitted on K known signal events as well, once for each K in `known_signal`: rows
+    "name (K=20)" of the result, K = 0 only where labels are optional, as those of `OPEClassifier`.
+    The largest K of the signal events, drawn anew for each seed, then test no detector, so that all
+    are tested on the same events.
+
     Parameters
     ----------
     detectors : mapping of str to estimator
-        Name → unfitted outlier detector, or a Pipeline that ends in one; each is cloned. See
-        `comparison_detectors` for ready ones.
+        Name → unfitted outlier detector or binary classifier, or a Pipeline that ends in one; each
+        is cloned. See `comparison_detectors` for ready ones.
     X : EventBunch or array-like of shape (n_samples, n_features)
         The events; a bunch brings `y`, `sample_weight` and a description along.
     y : array-like of shape (n_samples,), default=None
@@ -60,6 +66,9 @@ def compare_detectors(
         Seeds of split and training; a number k stands for 0, …, k − 1.
     test_size : float in (0, 1), default=0.35
         Share of the background that tests.
+    known_signal : int or sequence of int, default=None
+        Numbers K of known signal events that classifiers learn from, each at most half of the
+        signal. None: 0, 20 and 200, those too large left out with a warning.
     percentile : float in [0, 100], default=40
         Threshold of the MCC: percentile of the training anomaly scores.
     n_bootstrap : int, default=100
@@ -80,7 +89,8 @@ def compare_detectors(
     Raises
     ------
     ValueError
-        If labels, weights, groups or parameters are unusable, or every run failed.
+        If labels, weights, groups or parameters are unusable, there is too little signal for a K
+        asked for, or every run failed.
     TypeError
         If `detectors` is no mapping.
 
@@ -104,10 +114,22 @@ def compare_detectors(
     chosen = _read_seeds(seeds)
     _check_settings(detectors, test_size, percentile, n_bootstrap, n_jobs)
     _check_counts(events, test_size)
+    entries = table_entries(detectors, known_signal, int(events.signal.sum()))
+    n_aside = max(entry.n_known for entry in entries)
     plans = [
-        Plan(name, detector, seed, test_size, percentile, n_bootstrap, sketch=seed == chosen[0])
+        Plan(
+            entry.name,
+            entry.detector,
+            seed,
+            test_size,
+            percentile,
+            n_bootstrap,
+            sketch=seed == chosen[0],
+            n_known=entry.n_known,
+            n_aside=n_aside,
+        )
         for seed in chosen
-        for name, detector in detectors.items()
+        for entry in entries
     ]
     runs = make_runs(plans, events, n_jobs=n_jobs, verbose=verbose)
     result = ComparisonResult(
@@ -119,9 +141,10 @@ def compare_detectors(
             "n_bootstrap": n_bootstrap,
             "clock": "CPU" if all(map(on_cpu, detectors.values())) else "wall",
             "threads": "one for each fit" if n_jobs is not None else "those of the process",
+            **_known(entries),
         },
         data={**_counts(events), "weighted": sample_weight is not None, **(data or {})},
-        parameters={name: _parameters(detector) for name, detector in detectors.items()},
+        parameters={entry.name: _parameters(entry.detector) for entry in entries},
         versions=package_versions(),
         machine=machine_summary(),
     )
@@ -191,10 +214,10 @@ def _check_parameters(detector: Any) -> None:
 def _check_counts(events: Events, test_size: float) -> None:
     n_signal, n_background = int(events.signal.sum()), int((~events.signal).sum())
     n_test = round(test_size * n_background)
-    if min(n_signal, n_test, n_background - n_test) < _FEWEST:
+    if min(n_signal, n_test, n_background - n_test) < FEWEST:
         raise ValueError(
             f"{n_background} background and {n_signal} signal events are too few: at least "
-            f"{_FEWEST} background events must train, {_FEWEST} test, and {_FEWEST} signal events "
+            f"{FEWEST} background events must train, {FEWEST} test, and {FEWEST} signal events "
             "test."
         )
     if min(events.totals) <= 0:
@@ -214,6 +237,12 @@ def _counts(events: Events) -> dict[str, Any]:
         "number of features": int(events.X.shape[1]),
     }
     return counts | ({"negative weights": negative} if negative else {})
+
+
+def _known(entries: Sequence[Entry]) -> dict[str, list[int]]:
+    """Say how many known signal events trained classifiers, where there are any."""
+    learnt = {entry.n_known for entry in entries if is_classifier(entry.detector)}
+    return {"known_signal": sorted(learnt)} if learnt else {}
 
 
 def _parameters(detector: Any) -> dict[str, Any]:

@@ -17,7 +17,10 @@ __all__ = ["MODELS", "comparison_detectors", "make_detector"]
 
 
 class Model(NamedTuple):
-    """A detector of the main job: its name in tables, its maker, and whether files can hold it."""
+    """A detector of the main job: its name in tables, its maker, and whether files can hold it.
+
+    The maker gives an estimator, or a pipeline whose last step is called "detector".
+    """
 
     label: str
     make: Callable[[bool], Any]
@@ -54,6 +57,27 @@ def _groupwise(quick: bool) -> Any:
     return GroupwiseOutlierDetector(_vae(quick), unseen="nearest", threshold_scope="pooled")
 
 
+def _ope(quick: bool) -> Any:
+    from skhep_anomaly.ope import OPEClassifier
+
+    return OPEClassifier(max_iter=50 if quick else 2000)
+
+
+def _trees(quick: bool) -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    # early stopping, the default above 10,000 rows, would judge by a handful of signal events
+    return HistGradientBoostingClassifier(max_iter=5 if quick else 100, early_stopping=False)
+
+
+def _logistic(quick: bool) -> Any:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    model = LogisticRegression(class_weight="balanced", max_iter=1000)
+    return Pipeline([("scale", StandardScaler()), ("detector", model)])
+
+
 def _baseline(name: str) -> Callable[[bool], Any]:
     def make(quick: bool) -> Any:
         from skhep_anomaly.outliers import baselines
@@ -70,11 +94,15 @@ MODELS: dict[str, Model] = {
     "flow": Model("Flow", _flow, True),
     "gan": Model("GAN", _gan, True),
     "groupwise": Model("Group-wise VAE", _groupwise, True),
+    "ope": Model("OPE", _ope, True),
     "iforest": Model("IsolationForest", _baseline("IsolationForest"), False),
     "ocsvm": Model("OC-SVM", _baseline("OC-SVM"), False),
     "deepsvdd": Model("DeepSVDD", _baseline("DeepSVDD"), False),
+    "trees": Model("boosted trees", _trees, False),
+    "logistic": Model("logistic regression", _logistic, False),
 }
-"""Short name -> detector; the baselines are PyOD's."""
+"""Short name -> detector; the baselines are PyOD's. The classifiers "ope", "trees" and "logistic"
+learn from known signal too."""
 
 
 def make_detector(
@@ -103,7 +131,7 @@ def make_detector(
     Returns
     -------
     Pipeline
-        Steps "missing" and "detector", not fitted.
+        Steps "missing" and "detector", for "logistic" with "scale" between, not fitted.
 
     Raises
     ------
@@ -122,7 +150,8 @@ def make_detector(
     known = detector.get_params(deep=True)
     settings |= {key: device for key in ("device", "estimator__device") if key in known}
     detector.set_params(**settings)
-    return Pipeline([("missing", MissingSentinel(missing=missing)), ("detector", detector)])
+    steps = detector.steps if isinstance(detector, Pipeline) else [("detector", detector)]
+    return Pipeline([("missing", MissingSentinel(missing=missing)), *steps])
 
 
 def comparison_detectors(

@@ -38,16 +38,24 @@ def all_pictures(result: ComparisonResult) -> list[Picture]:
     list of Picture
         ROC and SIC curves, score histograms, training curves, latent map.
     """
-    pictures = [_roc_picture(result)]
+    pictures = _roc_pictures(result)
     for name in _shown(result):
         pictures += _score_pictures(result, name)
     return [*pictures, *_training_pictures(result), *_latent_pictures(result)]
 
 
 def _shown(result: ComparisonResult) -> list[str]:
-    """Name the best detector, and the best of this package where that is another."""
-    ours = [n for n in result.names if result.parameters.get(n, {}).get("class") != "PyODAdapter"]
-    return list(dict.fromkeys([result.names[0], *ours[:1]]))
+    """Name the best without and with known signal, and the best that is not PyOD's."""
+    alone, taught = _by_lesson(result)
+    best = alone or taught
+    ours = [n for n in best if result.parameters.get(n, {}).get("class") != "PyODAdapter"]
+    return list(dict.fromkeys([best[0], *ours[:1], *taught[:1]]))
+
+
+def _by_lesson(result: ComparisonResult) -> tuple[list[str], list[str]]:
+    """Name those that learnt from background alone, and those that learnt from known signal too."""
+    known = {name: result.known_signal(name) for name in result.names}
+    return [n for n, k in known.items() if not k], [n for n, k in known.items() if k]
 
 
 def _sketch(result: ComparisonResult, name: str, kind: str) -> Any:
@@ -56,13 +64,20 @@ def _sketch(result: ComparisonResult, name: str, kind: str) -> Any:
     return kept[0] if kept else None
 
 
-def _roc_picture(result: ComparisonResult) -> Picture:
-    curves = [_mean_curves(result, name) for name in result.names]
+def _roc_pictures(result: ComparisonResult) -> list[Picture]:
+    """Draw curves; those of detectors with known signal have a figure of their own."""
+    alone, taught = _by_lesson(result)
+    kinds = [("Trained on background alone. ", alone), ("With K known signal events. ", taught)]
+    return [_roc_picture(result, names, words if taught else "") for words, names in kinds if names]
+
+
+def _roc_picture(result: ComparisonResult, names: list[str], words: str) -> Picture:
+    curves = [_mean_curves(result, name) for name in names]
     best = curves[0]
     return Picture(
-        "Left: signal efficiency against background efficiency of a cut on the anomaly score, mean "
-        "over seeds; weighted AUC with its error in the legend. Right: the factor by which the cut "
-        "raises s/√b; curves end where fewer than 25 effective background events are left.",
+        f"{words}Left: signal efficiency against background efficiency of a cut on the anomaly "
+        "score, mean over seeds; weighted AUC with its error in the legend. Right: the factor by "
+        "which the cut raises s/√b; curves end where fewer than 25 effective background events are left.",
         drawn_figure(RocSicDisplay(curves=curves)),
         alt=f"ROC and significance improvement curves of {len(curves)} detectors; "
         f"the highest area is {best.roc_auc:.3f} ({best.name})",
@@ -150,7 +165,7 @@ def _training_pictures(result: ComparisonResult) -> list[Picture]:
         Picture(
             "Loss against the epoch of the nets, first seed. A curve that still falls at the end "
             "asks for more epochs. A VAE's loss may rise while its KL term is being switched on; a "
-            "GAN's losses need not fall. Different detectors have different units.",
+            "GAN's losses need not fall; an epoch of OPE is about 100 steps. Different detectors have different units.",
             figure,
             alt=f"training losses of {', '.join(displays)}",
         )

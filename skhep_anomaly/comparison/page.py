@@ -99,17 +99,31 @@ def summary_notes(result: ComparisonResult) -> list[str]:
     list of str
         Sentences.
     """
-    best, *others = result.names
-    value, error = result.estimate(best, "weighted_auc")
-    notes = [f"{best} has the highest weighted AUC, {value:.3f} ± {error:.3f}."]
-    if others:
-        notes.append(_rivals(result, best, others))
-    notes.append(
-        "All detectors were trained on background events only and tested on other events; labels "
-        "and weights were used in the test alone."
-    )
+    peers = result.peers()
+    notes = []
+    for k, (best, *others) in peers.items():
+        value, error = result.estimate(best, "weighted_auc")
+        place = f" with {k} known signal events" if k else " without known signal"
+        words = "" if len(peers) == 1 else place
+        notes.append(f"{best} has the highest weighted AUC{words}, {value:.3f} ± {error:.3f}.")
+        if others:
+            notes.append(_rivals(result, best, others))
+    notes += [_who_saw_what(max(peers))]
     notes += [f"{place} failed: {reason}" for place, reason in result.failures.items()]
     return [*notes, *(f"Warning from {warning}" for warning in result.warnings)]
+
+
+def _who_saw_what(most_known: int) -> str:
+    if not most_known:
+        return (
+            "All detectors were trained on background events only and tested on other events; "
+            "labels and weights were used in the test alone."
+        )
+    return (
+        "All detectors were trained on the same background events, those with K in their name on K "
+        "known signal events besides, and tested on the same other events; weights were used in "
+        "the test alone."
+    )
 
 
 def _rivals(result: ComparisonResult, best: str, others: list[str]) -> str:

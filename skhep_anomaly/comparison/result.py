@@ -115,6 +115,32 @@ class ComparisonResult:
             raise ValueError(f"the comparison has no numbers of {name!r}; it compared {known}.")
         return runs
 
+    def known_signal(self, name: str) -> int:
+        """Give how many known signal events trained one detector.
+
+        Parameters
+        ----------
+        name : str
+            The detector.
+
+        Returns
+        -------
+        int
+            K; 0: background alone.
+        """
+        return self.runs_of(name)[0].n_known
+
+    def peers(self) -> dict[int, list[str]]:
+        """Give the detectors that gave numbers by K: those of one K learnt from the same events.
+
+        Returns
+        -------
+        dict of int to list of str
+            K in increasing order → names, the highest weighted AUC first.
+        """
+        known = {name: self.known_signal(name) for name in self.names}
+        return {k: [n for n in known if known[n] == k] for k in sorted(set(known.values()))}
+
     def estimate(self, name: str, metric: str) -> tuple[float, float]:
         """Give one number of one detector with its error.
 
@@ -194,7 +220,8 @@ class ComparisonResult:
     def _rows(self) -> list[dict[str, Any]]:
         rows = []
         for name in self.names:
-            row: dict[str, Any] = {"model": name, "n_seeds": len(self.runs_of(name))}
+            row: dict[str, Any] = {"model": name, "known_signal": self.known_signal(name)}
+            row["n_seeds"] = len(self.runs_of(name))
             for metric in METRICS:
                 row[metric], row[f"{metric}_error"] = self.estimate(name, metric)
             row["max_sic"] = self.estimate(name, "max_sic")[0]
@@ -203,7 +230,7 @@ class ComparisonResult:
 
     def _run_rows(self) -> list[dict[str, Any]]:
         return [
-            {"model": run.name, "seed": run.seed}
+            {"model": run.name, "known_signal": run.n_known, "seed": run.seed}
             | run.values
             | {f"{metric}_error": error for metric, error in run.errors.items()}
             | {which: getattr(run, which) for which in (*COSTS, "n_train", "n_test")}

@@ -24,7 +24,7 @@ from skhep_anomaly.comparison.sketches import (
     sketch_roc,
     sketch_scores,
 )
-from skhep_anomaly.comparison.split import split_background, take_rows
+from skhep_anomaly.comparison.split import draw_known, split_background, take_rows
 from skhep_anomaly.metrics.scorers import anomaly_scores
 
 __all__ = ["Events", "Plan", "Run", "make_run", "on_cpu", "with_seed"]
@@ -47,7 +47,11 @@ class Events:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one run does; `sketch` asks for all figures' data, not only the ROC curve."""
+    """What one run does; `sketch` asks for all figures' data, not only the ROC curve.
+
+    Of each seed's `n_aside` signal events, which no detector is tested on, the first `n_known`
+    train this one.
+    """
 
     name: str
     detector: Any
@@ -56,6 +60,8 @@ class Plan:
     percentile: float
     n_bootstrap: int
     sketch: bool
+    n_known: int = 0
+    n_aside: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,7 @@ class Run:
     sketches: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     failure: str | None = None
+    n_known: int = 0
 
 
 def make_run(plan: Plan, events: Events) -> Run:
@@ -98,7 +105,7 @@ def make_run(plan: Plan, events: Events) -> Run:
             run = _measured(plan, events)
         except Exception as error:  # whatever a detector, ours or foreign, may raise
             text = " ".join(f"{type(error).__name__}: {error}".split())
-            run = Run(plan.name, plan.seed, failure=text[:500])
+            run = Run(plan.name, plan.seed, failure=text[:500], n_known=plan.n_known)
     told = {f"{each.category.__name__}: {each.message}" for each in caught if _matters(each)}
     run.warnings.extend(sorted(told))
     return run
@@ -111,10 +118,13 @@ def _matters(warning: warnings.WarningMessage) -> bool:
 
 def _measured(plan: Plan, events: Events) -> Run:
     train, test = split_background(events.signal, events.groups, plan.seed, plan.test_size)
+    aside = draw_known(events.signal, plan.seed, plan.n_aside)
+    test = np.setdiff1d(test, aside, assume_unique=True)
     X_train, X_test = take_rows(events.X, train), take_rows(events.X, test)
+    lesson = _lesson(events, train, aside[: plan.n_known])
     detector = with_seed(plan.detector, plan.seed)
     wall, cpu = time.perf_counter(), time.process_time()
-    detector.fit(X_train)
+    detector.fit(*lesson)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     train_score = anomaly_scores(detector, X_train)
     score, speed = _timed_scores(detector, X_test)
@@ -138,7 +148,16 @@ def _measured(plan: Plan, events: Events) -> Run:
         n_train=len(train),
         n_test=len(test),
         sketches=_sketches(plan, events, detector, (train, test), (train_score, score)),
+        n_known=plan.n_known,
     )
+
+
+def _lesson(events: Events, train: NDArray[np.intp], known: NDArray[np.intp]) -> tuple[Any, ...]:
+    """Give what ``fit`` gets: background alone, or background and known signal with labels."""
+    if not len(known):
+        return (take_rows(events.X, train),)
+    rows = np.concatenate([train, known])
+    return take_rows(events.X, rows), events.signal[rows].astype(int)
 
 
 def with_seed(detector: Any, seed: int) -> Any:

@@ -1,8 +1,11 @@
-"""Who trains and who tests: background is split at random per seed, signal only tests.
+"""Who trains and who tests: background is split at random per seed, signal tests.
 
 A detector trained on background must not meet signal in training, and no event may be in both
 parts. With groups, each group's background is split in the same proportion, so that no group is
 without training events by chance.
+
+Known signal, which classifiers learn from, is drawn per seed and taken out of every detector's
+test: all are tested on the same events. Fewer known events are among more.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["split_background", "take_rows"]
+__all__ = ["draw_known", "split_background", "take_rows"]
 
 
 def split_background(
@@ -43,6 +46,26 @@ def split_background(
         rows = rng.permutation(np.flatnonzero(~signal & (labels == label)))
         testing[rows[: round(test_size * len(rows))]] = True
     return np.flatnonzero(~testing), np.flatnonzero(testing)
+
+
+def draw_known(signal: NDArray[np.bool_], seed: int, n_known: int) -> NDArray[np.intp]:
+    """Give the positions of known signal events.
+
+    Parameters
+    ----------
+    signal : ndarray of bool of shape (n_samples,)
+        True for signal.
+    seed : int
+        Seed of the draw.
+    n_known : int
+        How many, at most as many as there are.
+
+    Returns
+    -------
+    ndarray of int of shape (n_known,)
+        In random order: the first k are those that k alone would give.
+    """
+    return np.random.default_rng([seed, 20]).permutation(np.flatnonzero(signal))[:n_known]
 
 
 def take_rows(X: Any, rows: NDArray[np.intp]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from skhep_anomaly.comparison.result import ComparisonResult
@@ -55,6 +56,8 @@ def main_table(result: ComparisonResult) -> Table:
 def difference_table(result: ComparisonResult) -> Table:
     """Give the distances to the best detector with paired errors, and further numbers.
 
+    With known signal, the best is that of the same K.
+
     Parameters
     ----------
     result : ComparisonResult
@@ -65,11 +68,12 @@ def difference_table(result: ComparisonResult) -> Table:
     Table
         One row a detector, in the order of `main_table`.
     """
-    best = result.names[0]
+    peers = result.peers()
+    best = {name: names[0] for names in peers.values() for name in names}
     rows = [
         [
             name,
-            None if name == best else _cell(result.difference(name, best)),
+            None if name == best[name] else _cell(result.difference(name, best[name])),
             _cell(result.estimate(name, "auc")),
             _cell(result.estimate(name, "max_sic"))[0],
             result.cost(name, "fit_seconds"),
@@ -77,7 +81,7 @@ def difference_table(result: ComparisonResult) -> Table:
         for name in result.names
     ]
     return Table(
-        f"Distance to {best} in weighted AUC, and further numbers",
+        f"Distance to {_bests(peers)} in weighted AUC, and further numbers",
         ["model", "weighted AUC − best", "AUC", "max SIC", "fit"],
         rows,
         units={"fit": "wall s"},
@@ -121,13 +125,30 @@ def seed_table(result: ComparisonResult) -> Table:
     )
 
 
+def _bests(peers: Mapping[int, list[str]]) -> str:
+    """Name the best, or say that it is one for each K."""
+    names = [each[0] for each in peers.values()]
+    return names[0] if len(names) == 1 else f"the best of the same K ({', '.join(names)})"
+
+
+def _n_aside(result: ComparisonResult) -> int:
+    """Give the signal events that are kept out of every detector's test."""
+    return max(result.setup.get("known_signal", [0]))
+
+
+def _n_signal(result: ComparisonResult) -> int:
+    """Give the signal events of a test."""
+    return int(result.data.get("signal events", 0)) - _n_aside(result)
+
+
 def _caption(result: ComparisonResult) -> str:
     run = result.runs_of(result.names[0])[0]
-    n_signal = int(result.data.get("signal events", 0))
+    n_signal = _n_signal(result)
+    lesson = "events and K known signal events" if _n_aside(result) else "events alone"
     n_seeds = len(result.setup.get("seeds", [run.seed]))
     return (
-        f"{result.data.get('events', 'Events')}: trained on {run.n_train:,} background events "
-        f"alone, tested on {run.n_test - n_signal:,} other background and {n_signal:,} signal "
+        f"{result.data.get('events', 'Events')}: trained on {run.n_train:,} background {lesson}, "
+        f"tested on {run.n_test - n_signal:,} other background and {n_signal:,} signal "
         f"events; mean of {n_seeds} seed{'s' if n_seeds > 1 else ''} ± error"
     )
 
@@ -136,9 +157,10 @@ def _notes(result: ComparisonResult, mcc: str) -> list[str]:
     run = result.runs_of(result.names[0])[0]
     signal_sum = float(result.data.get("sum of signal weights", 0.0))
     background_sum = float(result.data.get("sum of background weights", 0.0))
-    share = int(result.data.get("signal events", 0)) / max(run.n_test, 1)
+    share = _n_signal(result) / max(run.n_test, 1)
     everything = float(ams(max(signal_sum, 0.0), max(background_sum, 0.0)))
     return [
+        *_known_notes(result),
         (
             "Error² = variance under resampling of the test events + (spread over seeds)² / number "
             "of seeds; each seed has its own split. Detectors share events: compare two by their "
@@ -153,6 +175,20 @@ def _notes(result: ComparisonResult, mcc: str) -> list[str]:
             "Max AMS: both classes rescaled to the sums of all their weights; the threshold is the "
             "best on the test events themselves, so it is too large; selecting everything gives "
             f"{format_value(everything, digits=4)}."
+        ),
+    ]
+
+
+def _known_notes(result: ComparisonResult) -> list[str]:
+    """Say what K means."""
+    n_aside = _n_aside(result)
+    if not n_aside:
+        return []
+    return [
+        (
+            "K: known signal events in training; rows without K learnt from background alone, like "
+            f"K = 0. Compare rows of one K. Of each seed {n_aside:,} signal events are set aside "
+            "as known, fewer among more, and are in nobody's test."
         ),
     ]
 

@@ -194,4 +194,4 @@ def test_unknown_and_impossible_models():
         make_detector("bert")
     with pytest.raises(ValueError, match="needs a column that tells the groups"):
         comparison_detectors(["groupwise"])
-    assert len(MODELS) == 8
+    assert len(MODELS) == 11
