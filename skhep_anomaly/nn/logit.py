@@ -70,6 +70,8 @@ class LogitNet(nn.Module):
     @torch.no_grad()
     def value_and_grad(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Give g and ∇_z g, of the shapes of `forward` and of `z` led by the members."""
+        if self.n_members == 1 and z.dim() == 3:
+            return _one_member(self.value_and_grad, z)
         kept = self.net.tape(z)
         g = kept[-1].squeeze(-1)
         return g, self.net.input_gradient(kept, torch.ones_like(kept[-1]))
@@ -133,6 +135,8 @@ class ModuleLogit(nn.Module):
 
     def value_and_grad(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Give g and ∇_z g; batch statistics and dropout are those of evaluation."""
+        if z.dim() == 3:
+            return _one_member(self.value_and_grad, z)
         training = self.net.training
         self.net.eval()
         with torch.enable_grad():
@@ -159,3 +163,11 @@ class ModuleLogit(nn.Module):
                 parameter.grad.add_(parameter, alpha=strength)
                 total = total + parameter.square().sum()
         return 0.5 * strength * total
+
+
+def _one_member(
+    function: Callable[[Tensor], tuple[Tensor, Tensor]], z: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Apply a single net to rows led by a member axis of one, and keep that axis."""
+    g, slope = function(z[0])
+    return g[None], slope[None]

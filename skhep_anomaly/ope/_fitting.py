@@ -212,8 +212,8 @@ class OPEFitting(SaveMixin, DecisionsMixin, NetEstimator):
         deep = [part for _, part in self._terms if hasattr(part, "make_generator")]
         if not deep:
             return Net(module.to(kind), _no_loss(), **self._net_options()).initialize()
-        module.generator = deep[0].make_generator(self.n_coordinates_, *self.box_)
-        player = deep[0].player("generator", every=int(self.sample_every))
+        module.generator = deep[0].make_generator(self.n_coordinates_)
+        player = dataclasses.replace(deep[0].players("generator"), every=int(self.sample_every))
         net_player = Player("classifier", ("net",), _no_loss())
         return AdversarialNet(
             module.to(kind), players=(player, net_player), **self._net_options()
