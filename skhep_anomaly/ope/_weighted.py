@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
+from sklearn.ensemble import VotingClassifier
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import has_fit_parameter
 
 __all__ = ["classifier_logit", "fit_weighted", "fits_weights"]
 
@@ -23,10 +25,12 @@ _LEAST = 1e-12
 
 
 def fits_weights(estimator: Any) -> bool:
-    """Tell whether ``fit`` takes row weights."""
-    from sklearn.utils.validation import has_fit_parameter
-
-    return not isinstance(estimator, Pipeline) and has_fit_parameter(estimator, "sample_weight")
+    """Tell whether ``fit`` takes row weights; a pipeline hands them to its last step."""
+    if isinstance(estimator, Pipeline):
+        return fits_weights(estimator.steps[-1][1])
+    if isinstance(estimator, VotingClassifier):
+        return all(fits_weights(part) for _, part in estimator.estimators if part != "drop")
+    return bool(has_fit_parameter(estimator, "sample_weight"))
 
 
 def fit_weighted(
@@ -66,7 +70,8 @@ def fit_weighted(
         if (name == "random_state" or name.endswith("__random_state")) and value is None
     ]
     model.set_params(**dict.fromkeys(seeds, seed))
-    return model.fit(rows, target, sample_weight=weight)
+    last = f"{model.steps[-1][0]}__" if isinstance(model, Pipeline) else ""
+    return model.fit(rows, target, **{f"{last}sample_weight": weight})
 
 
 def classifier_logit(model: Any, rows: NDArray[Any]) -> NDArray[np.float64]:
