@@ -77,7 +77,8 @@ def _roc_picture(result: ComparisonResult, names: list[str], words: str) -> Pict
     return Picture(
         f"{words}Left: signal efficiency against background efficiency of a cut on the anomaly "
         "score, mean over seeds; weighted AUC with its error in the legend. Right: the factor by "
-        "which the cut raises s/√b; curves end where fewer than 25 effective background events are left.",
+        "which the cut raises s/√b; curves end where fewer than 25 effective background events are "
+        "left.",
         drawn_figure(RocSicDisplay(curves=curves)),
         alt=f"ROC and significance improvement curves of {len(curves)} detectors; "
         f"the highest area is {best.roc_auc:.3f} ({best.name})",
@@ -165,7 +166,8 @@ def _training_pictures(result: ComparisonResult) -> list[Picture]:
         Picture(
             "Loss against the epoch of the nets, first seed. A curve that still falls at the end "
             "asks for more epochs. A VAE's loss may rise while its KL term is being switched on; a "
-            "GAN's losses need not fall; an epoch of OPE is about 100 steps. Different detectors have different units.",
+            "GAN's losses need not fall; an epoch of OPE is about 100 steps. Different "
+            "detectors have different units.",
             figure,
             alt=f"training losses of {', '.join(displays)}",
         )

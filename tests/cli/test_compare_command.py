@@ -137,6 +137,39 @@ def test_group_wise_needs_a_group(command, refused, write):
     assert "Group-wise VAE" in out
 
 
+def test_known_signal(command, refused, write, frame):
+    words = ["compare", "--data", write("e.csv"), *COLUMNS, "--jobs", 0, "--seeds", 1, "-q"]
+    words += ["--bootstrap", 0, "--no-report", "--json", "r.json", "--models"]
+    some = ["iforest,ope,logistic", "--set", "ope.max_iter=100", "--set", "logistic.C=0.5"]
+    code, out, _ = command(*words, *some, "--known", "0,15")
+    assert code == 0
+    assert out.count("OPE (K=15)") == 1
+    result, n_signal = numbers(), int(frame["is_signal"].sum())
+    assert set(result.names) == {
+        "IsolationForest",
+        "OPE (K=0)",
+        "OPE (K=15)",
+        "logistic regression (K=15)",
+    }
+    assert result.data["signal events"] == n_signal
+    assert f"{n_signal - 15} signal events" in " ".join(out.split())
+    assert result.parameters["OPE (K=15)"]["max_iter"] == 100
+    assert result.parameters["logistic regression (K=15)"]["C"] == 0.5
+    assert result.estimate("logistic regression (K=15)", "auc")[0] > 0.8
+    assert f"of {n_signal} leave too few for the test" in refused(*words, *some, "--known", 90)
+    assert "none of IsolationForest is a classifier" in refused(*words, "iforest", "--known", 9)
+
+
+def test_a_small_signal_leaves_numbers_out(command, write):
+    words = ["compare", "--data", write("e.csv"), *COLUMNS, "--jobs", 0, "--seeds", 1]
+    words += ["--models", "trees,logistic", "--quick", "--bootstrap", 0, "--no-report"]
+    code, out, err = command(*words)
+    assert code == 0
+    assert "warning: K = 200 known signal events of" in err
+    assert "boosted trees (K=20)" in out
+    assert "K=200" not in out
+
+
 def test_random_rows_keep_the_sums(command, write):
     words = ["compare", "--data", write("e.csv"), *COLUMNS, *SMALL, "-q", "--json", "r.json"]
     assert command(*words, "--max-rows", 200)[0] == 0
@@ -214,6 +247,8 @@ MISTAKES = [
     ([*COLUMNS, "--set", "ae.batch=3"], "no parameter 'batch'; did you mean 'batch_size'?"),
     ([*COLUMNS, "--set", "ae.batch_size"], "expected PARAM=VALUE, such as latent_dim=4"),
     ([*COLUMNS, "--set", "ae.batch_size=x"], "The 'batch_size' parameter of AEOutlierDetector"),
+    ([*COLUMNS, "--known", ","], "argument --known: no number is given"),
+    ([*COLUMNS, "--known", "2,x"], "argument --known: 'x' is no whole number ≥ 0"),
     ([*COLUMNS, "--seeds", "0"], "argument --seeds: 0 is too few, give 1 or more"),
     ([*COLUMNS, "--seed", "-1"], "'-1' is no whole number ≥ 0"),
     ([*COLUMNS, "--out", "no/r.html"], "cannot write no/r.html: there is no folder no"),

@@ -156,6 +156,47 @@ def test_group_wise_models(command, write):
     assert 0.02 < read_table("s.csv")["outlier"].mean() < 0.3
 
 
+OPE = ["--model", "ope", "--set", "max_iter=100", "--out", "o.skhep"]
+
+
+def test_a_classifier_learns_from_labelled_signal(command, refused, write, frame):
+    words = ["fit", "--data", write("e.csv"), "--label", "is_signal", "--id", "event"]
+    words += ["--weight", "w", "--exclude", "kind", *OPE]
+    n_signal, scores = int(frame["is_signal"].sum()), {}
+    for known in ("all", 9, 0):
+        code, _, err = command(*words, *([] if known == "all" else ["--known", known]))
+        assert code == 0, err
+        n_known = n_signal if known == "all" else known
+        told = f"{400 - n_signal} background rows" + f" and {n_known} known signal rows" * bool(
+            n_known
+        )
+        assert f"OPEClassifier fitted on {told} × 3 features" in err
+        assert load("o.skhep")[-1].classes_.tolist() == ([0, 1] if n_known else [-1, 1])
+        command("score", "-q", "--model", "o.skhep", "--data", write("e.csv"), "--out", "s.csv")
+        scores[known] = read_table("s.csv")
+    signal = frame["is_signal"].to_numpy() == 1
+    for scored in scores.values():  # odd is odd, whatever is known
+        assert scored["anomaly_score"][signal].mean() > scored["anomaly_score"][~signal].mean()
+    flagged = scores["all"]["outlier"]
+    assert flagged[signal].mean() > 0.8 > 0.2 > flagged[~signal].mean()
+    text = refused(*words, "--known", n_signal + 1)
+    assert f"--known {n_signal + 1}: there are {n_signal} labelled signal rows" in text
+
+
+def test_without_labels_a_classifier_is_one_class(command, write):
+    code, _, err = command("fit", "--data", write("e.csv"), *ROLES, *OPE)
+    assert code == 0
+    assert "fitted on 400 rows × 3 features" in err
+    assert load("o.skhep")[-1].reference_ == "gmm"
+
+
+def test_detectors_learn_from_background_alone(refused, command, write):
+    words = ["fit", "-q", "--data", write("e.csv"), "--label", "is_signal", "--exclude", "kind,w"]
+    words += ["--model", "ae", *TINY, "--out", "m.skhep"]
+    assert "--known 5: ae learns from background alone" in refused(*words, "--known", 5)
+    assert command(*words, "--known", 0)[0] == 0
+
+
 def test_weights_reach_the_fit(command, write, frame):
     path = write("e.csv", frame.assign(w=(frame["met"] < 50).astype(float)))
     command(

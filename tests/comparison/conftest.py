@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, OutlierMixin
 
 from skhep_anomaly import compare_detectors
 
@@ -38,7 +39,40 @@ class FirstColumn(OutlierMixin, BaseEstimator):
         return np.where(self.score_samples(X) < 0, -1, 1)
 
 
-@pytest.fixture
+class MeanDifference(ClassifierMixin, BaseEstimator):
+    """Keep the rows of the fit in `lessons`; the anomaly score points from class 0 to class 1."""
+
+    lessons: ClassVar[list] = []
+
+    def __init__(self, optional=False, random_state=None):
+        self.optional = optional
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = not self.optional
+        return tags
+
+    def fit(self, X, y=None):
+        X = np.asarray(X, dtype=np.float64)
+        type(self).lessons.append((X, y))
+        self.classes_ = np.array([0, 1])
+        self.coef_ = np.zeros(X.shape[1]) if y is None else X[y == 1].mean(0) - X[y == 0].mean(0)
+        return self
+
+    def decision_function(self, X):
+        return np.asarray(X) @ self.coef_
+
+    def predict(self, X):
+        return (self.decision_function(X) > 0).astype(int)
+
+
+@pytest.fixture(scope="session")
+def mean_difference():
+    return MeanDifference
+
+
+@pytest.fixture(scope="session")
 def first_column():
     return FirstColumn
 
