@@ -94,7 +94,7 @@ class LogitNet(nn.Module):
         assert grad is not None, "record() ran before"
         own = flat * self.decay
         grad.add_(own, alpha=strength)
-        return 0.5 * strength * own.square().sum() / self.n_members
+        return torch.dot(own.view(-1), own.view(-1)).mul_(0.5 * strength / self.n_members)
 
 
 class ModuleLogit(nn.Module):

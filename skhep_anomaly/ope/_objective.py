@@ -6,18 +6,17 @@ once over all of them, and each term of the loss writes its slope dL/dg into its
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from skhep_anomaly.ope.losses import (
-    anomaly_loss,
+    cross_entropy,
     energy_loss_value,
     energy_weight,
     log_mean_exp,
-    normal_loss,
 )
 from skhep_anomaly.ope.samplers import PseudoAnomalySampler
 from skhep_anomaly.training import Batches, Context, Objective, Rows
@@ -25,7 +24,8 @@ from skhep_anomaly.training import Batches, Context, Objective, Rows
 __all__ = ["KnownAnomalies", "OPELoss"]
 
 _Z_ROWS = 512
-_Z_RATE = 0.1
+_Z_EVERY = 4  # steps between two looks at Z, which cost as much as a step
+_Z_RATE = 0.2
 _LARGEST_LOGIT = 1e3
 
 
@@ -44,14 +44,28 @@ class KnownAnomalies:
 
     def __init__(self, rows: Rows, batch_size: int, generator: Any) -> None:
         few = len(rows) <= batch_size
-        self._all = rows[:] if few else None
+        self._all: tuple[Tensor, Tensor | None] | None = rows[:] if few else None
+        self._placed: tuple[Tensor, Tensor | None] | None = None
         self._endless: Iterator[Any] = iter(
             Batches(rows, batch_size, generator, steps=2**62) if not few else ()
         )
 
-    def __call__(self) -> tuple[Tensor, Tensor | None]:
-        """Give the next batch and its weights."""
-        return next(self._endless) if self._all is None else self._all
+    def __call__(
+        self, coordinates: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Give the next batch, in these coordinates (of the same net each time), and its weights.
+
+        Where one batch has them all, their coordinates are computed once.
+        """
+        if self._placed is not None and coordinates is not None:
+            return self._placed
+        rows, weight = next(self._endless) if self._all is None else self._all
+        if coordinates is None:
+            return rows, weight
+        placed = coordinates(rows), weight
+        if self._all is not None:
+            self._placed = placed
+        return placed
 
 
 class OPELoss(Objective):
@@ -98,7 +112,9 @@ class OPELoss(Objective):
         self.sample_every, self.weight_decay = sample_every, weight_decay
         self.log_z: Tensor | None = None
         self._cached: dict[int, Tensor] = {}
-        self._largest: Any = 0.0
+        self._has_energy = any(sampler.kind == "energy" for _, sampler in self.terms)
+        self._shares: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
+        self._last: Tensor | None = None
         self._n_steps = 0
 
     # ---------------------------------------------------------------- rows
@@ -116,14 +132,10 @@ class OPELoss(Objective):
             rows.append(self._cached[k])
         return rows
 
-    @property
-    def _has_energy(self) -> bool:
-        return any(sampler.kind == "energy" for _, sampler in self.terms)
-
     @torch.no_grad()
     def _track_z(self, module: Any, context: Context) -> None:
         """Follow log Z by its exponential mean, from uniform rows."""
-        if self._n_steps % self.sample_every and self.log_z is not None:
+        if self._n_steps % _Z_EVERY and self.log_z is not None:
             return
         sampler = next(sampler for _, sampler in self.terms if sampler.kind == "energy")
         low, high = sampler.low_, sampler.high_
@@ -141,42 +153,73 @@ class OPELoss(Objective):
         """Give the batch loss (mean over members) and leave its gradient in the weights."""
         parts, weights = [module.coordinates(x)], [weight]
         if self.known is not None and self.gamma > 0:
-            rows, known_weight = self.known()
-            parts.append(module.coordinates(rows))
+            rows, known_weight = self.known(module.coordinates)
+            parts.append(rows)
             weights.append(known_weight)
         n_given = len(parts)
         if self._has_energy:
             self._track_z(module, context)
         parts += self._pseudo(module)
+        sizes = tuple(part.shape[-2] for part in parts)
         g, backward = module.record(_stack(parts, module.n_members))
-        slope = torch.empty_like(g)
-        pieces = list(
-            zip(*(t.split([p.shape[-2] for p in parts], -1) for t in (g, slope)), strict=True)
-        )
-        loss = _fill(normal_loss, 1.0, pieces[0], weights[0])
-        if n_given == 2:
-            loss = loss + _fill(anomaly_loss, self.gamma, pieces[1], weights[1])
-        for (share, sampler), piece in zip(self.terms, pieces[n_given:], strict=True):
-            part = (1.0 - self.eps) * share
-            if sampler.kind == "reference":
-                loss = loss + _fill(anomaly_loss, part, piece, None)
-            else:
-                loss = loss + self._energy(part, *piece)
-        if self._has_energy and self.energy_penalty:
-            loss = loss + self._penalise(*pieces[0])
-        self._largest = torch.maximum(torch.as_tensor(self._largest), g.abs().amax())
+        sign, share = self._coefficients(sizes, weights, g)
+        value, slope = cross_entropy(g, sign)
+        slope, loss = slope.mul_(share), value @ share
+        if self._has_energy:
+            pieces = list(zip(g.split(sizes, -1), slope.split(sizes, -1), strict=True))
+            loss = loss + self._energies(pieces[0], pieces[n_given:])
         backward(slope)
+        loss = loss.mean() if loss.dim() else loss
         if self.weight_decay:
             loss = loss + module.add_decay(self.weight_decay)
+        self._last = g
         self._n_steps += 1
         return loss
 
+    def _coefficients(
+        self, sizes: tuple[int, ...], weights: list[Tensor | None], g: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Give each row's sign (−1 normal, +1 anomaly) and its share of the loss.
+
+        The shares of a part sum to its factor 1, γ or (1 − ε)·share: one mean for each term. Rows
+        of energy samplers have none, their term is no mean of theirs.
+        """
+        if sizes not in self._shares:
+            factors = [1.0, self.gamma][: len(weights)] + [
+                (1.0 - self.eps) * share * (sampler.kind == "reference")
+                for share, sampler in self.terms
+            ]
+            per_row = [f / n for f, n in zip(factors, sizes, strict=True)]
+            sign = torch.tensor([-1.0, *[1.0] * (len(sizes) - 1)], dtype=torch.float64)
+            counts = torch.tensor(sizes)
+            share = torch.tensor(per_row, dtype=torch.float64).repeat_interleave(counts).to(g)
+            self._shares[sizes] = sign.repeat_interleave(counts).to(g), share
+        sign, share = self._shares[sizes]
+        if any(weight is not None for weight in weights):
+            share = share.clone()
+            for part, weight in zip(share.split(sizes), weights, strict=False):
+                if weight is not None:
+                    part.mul_(weight)
+        return sign, share
+
+    def _energies(
+        self, normal: tuple[Tensor, Tensor], pseudo: list[tuple[Tensor, Tensor]]
+    ) -> Tensor:
+        """Write the slopes of the energy terms and give their values."""
+        total: Any = 0.0
+        for (share, sampler), piece in zip(self.terms, pseudo, strict=True):
+            if sampler.kind == "energy":
+                total = total + self._energy((1.0 - self.eps) * share, *piece)
+        if self.energy_penalty:
+            total = total + self._penalise(*normal)
+        return total  # type: ignore[no-any-return]
+
     def _energy(self, part: float, g: Tensor, slope: Tensor) -> Tensor:
-        """Write the slope of the energy term at the chains and give its value."""
+        """Write the slope of an energy term at its rows and give its value."""
         assert self.log_z is not None, "tracked before"
         factor = part * energy_weight(self.log_z, self.energy_loss) / g.shape[-1]
         slope.copy_(factor[..., None].expand_as(g))
-        value = part * energy_loss_value(self.log_z, self.energy_loss).mean()
+        value = part * energy_loss_value(self.log_z, self.energy_loss)
         if self.energy_penalty:
             value = value + self._penalise(g, slope)
         return value
@@ -184,11 +227,13 @@ class OPELoss(Objective):
     def _penalise(self, g: Tensor, slope: Tensor) -> Tensor:
         """Add λ E g² over one part of the rows."""
         slope.add_(g, alpha=2.0 * self.energy_penalty / g.shape[-1])
-        return self.energy_penalty * g.square().mean()
+        return g.square().mean(dim=-1).mul_(self.energy_penalty)
 
     def fault(self) -> str | None:
-        """Say that the logit ran away."""
-        largest, self._largest = float(self._largest), 0.0
+        """Say that the logit ran away: it stays there, so the last batch tells."""
+        if self._last is None:
+            return None
+        largest, self._last = float(self._last.abs().max()), None
         if largest <= _LARGEST_LOGIT:
             return None
         return f"The logit reached |g| = {largest:.3g} (more than {_LARGEST_LOGIT:g})"
@@ -212,13 +257,3 @@ def _stack(parts: list[Tensor], n_members: int) -> Tensor:
     if n_members > 1:
         parts = [p if p.dim() == 3 else p.expand(n_members, *p.shape) for p in parts]
     return torch.cat(parts, dim=-2)
-
-
-def _fill(term: Any, factor: float, piece: tuple[Tensor, Tensor], weight: Tensor | None) -> Tensor:
-    """Write factor · mean(weight · term) as slopes, and give its value (mean over members)."""
-    g, slope = piece
-    value, gradient = term(g)
-    if weight is not None:
-        value, gradient = value * weight, gradient * weight
-    torch.mul(gradient, factor / g.shape[-1], out=slope)
-    return factor * value.mean()

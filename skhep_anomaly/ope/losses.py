@@ -33,6 +33,7 @@ from torch.nn import functional
 __all__ = [
     "ENERGY_LOSSES",
     "anomaly_loss",
+    "cross_entropy",
     "energy_loss_value",
     "energy_weight",
     "log_mean_exp",
@@ -40,6 +41,12 @@ __all__ = [
 ]
 
 ENERGY_LOSSES = ("log1pz", "logz")
+
+
+def cross_entropy(g: Tensor, sign: Tensor) -> tuple[Tensor, Tensor]:
+    """Give softplus(s g) and its slope s σ(s g), with s = −1 for normal rows, 1 for anomalies."""
+    t = g * sign
+    return functional.softplus(t), t.sigmoid_().mul_(sign)
 
 
 def normal_loss(g: Tensor) -> tuple[Tensor, Tensor]:
