@@ -50,6 +50,10 @@ CANDIDATES: dict[str, Method] = {
         for name in ("uniform", "swap")
         for eps in (0.5, 0.8, 0.9)
     },
+    **{
+        f"OPE uniform, trees eps {eps:g}, mean of 5": trees(eps=eps, n_members=5)
+        for eps in (0.5, 0.8, 0.9)
+    },
 }
 QUOTED: list[str] = ["cross-entropy, decay 3e-2"]
 
