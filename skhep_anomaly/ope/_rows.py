@@ -6,6 +6,7 @@ weights.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -73,7 +74,10 @@ class TrainingRows:
         d = self.X.shape[1]
         if not isinstance(bounds, str):
             return _given_box(bounds, d)
-        edges = to_z(np.stack([self.X.min(axis=0), self.X.max(axis=0)])).astype(np.float64)
+        edges = np.stack([self.X.min(axis=0), self.X.max(axis=0)])
+        if (edges[0] == edges[1]).all():
+            warnings.warn("All rows of X are equal: nothing tells them apart.", stacklevel=5)
+        edges = to_z(edges).astype(np.float64)
         width = edges[1] - edges[0]
         margin = np.maximum(pad * np.where(width > 0, width, 1.0), 1e-3)
         box: NDArray[np.float64] = np.stack([edges[0] - margin, edges[1] + margin])
