@@ -113,7 +113,7 @@ class OPELoss(Objective):
         self.log_z: Tensor | None = None
         self._cached: dict[int, Tensor] = {}
         self._has_energy = any(sampler.kind == "energy" for _, sampler in self.terms)
-        self._shares: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
+        self._per_row: dict[tuple[int, ...], tuple[Tensor, ...]] = {}
         self._last: Tensor | None = None
         self._n_steps = 0
 
@@ -144,6 +144,9 @@ class OPELoss(Objective):
         )
         now = log_mean_exp(module(u))
         self.log_z = now if self.log_z is None else self.log_z + _Z_RATE * (now - self.log_z)
+        part = sum(share for share, sampler in self.terms if sampler.kind == "energy")
+        self._energy_factor = energy_weight(self.log_z, self.energy_loss).unsqueeze(-1)
+        self._energy_value = (1 - self.eps) * part * energy_loss_value(self.log_z, self.energy_loss)
 
     # ---------------------------------------------------------------- loss
 
@@ -156,18 +159,20 @@ class OPELoss(Objective):
             rows, known_weight = self.known(module.coordinates)
             parts.append(rows)
             weights.append(known_weight)
-        n_given = len(parts)
         if self._has_energy:
             self._track_z(module, context)
         parts += self._pseudo(module)
         sizes = tuple(part.shape[-2] for part in parts)
         g, backward = module.record(_stack(parts, module.n_members))
-        sign, share = self._coefficients(sizes, weights, g)
+        sign, share, pull, penalty = self._coefficients(sizes, weights, g)
         value, slope = cross_entropy(g, sign)
         slope, loss = slope.mul_(share), value @ share
         if self._has_energy:
-            pieces = list(zip(g.split(sizes, -1), slope.split(sizes, -1), strict=True))
-            loss = loss + self._energies(pieces[0], pieces[n_given:])
+            slope.addcmul_(pull, self._energy_factor)
+            loss = loss + self._energy_value
+            if self.energy_penalty:
+                slope.addcmul_(g, penalty)
+                loss = loss + g.square() @ penalty / 2
         backward(slope)
         loss = loss.mean() if loss.dim() else loss
         if self.weight_decay:
@@ -178,56 +183,39 @@ class OPELoss(Objective):
 
     def _coefficients(
         self, sizes: tuple[int, ...], weights: list[Tensor | None], g: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Give each row's sign (−1 normal, +1 anomaly) and its share of the loss.
+    ) -> tuple[Tensor, ...]:
+        """Give four numbers for each row.
 
-        The shares of a part sum to its factor 1, γ or (1 − ε)·share: one mean for each term. Rows
-        of energy samplers have none, their term is no mean of theirs.
+        Sign −1 (normal) or +1; share of the loss, a mean within each term, so that those of a part
+        sum to its factor 1, γ or (1 − ε)·share; that of E_P[g] for rows of energy samplers, whose
+        first share is zero; twice that of λ(E₊ g² + E_P g²).
         """
-        if sizes not in self._shares:
-            factors = [1.0, self.gamma][: len(weights)] + [
-                (1.0 - self.eps) * share * (sampler.kind == "reference")
-                for share, sampler in self.terms
-            ]
-            per_row = [f / n for f, n in zip(factors, sizes, strict=True)]
-            sign = torch.tensor([-1.0, *[1.0] * (len(sizes) - 1)], dtype=torch.float64)
-            counts = torch.tensor(sizes)
-            share = torch.tensor(per_row, dtype=torch.float64).repeat_interleave(counts).to(g)
-            self._shares[sizes] = sign.repeat_interleave(counts).to(g), share
-        sign, share = self._shares[sizes]
+        if sizes not in self._per_row:
+            self._per_row[sizes] = self._new_coefficients(sizes, len(weights), g)
+        sign, share, pull, penalty = self._per_row[sizes]
         if any(weight is not None for weight in weights):
             share = share.clone()
             for part, weight in zip(share.split(sizes), weights, strict=False):
                 if weight is not None:
                     part.mul_(weight)
-        return sign, share
+        return sign, share, pull, penalty
 
-    def _energies(
-        self, normal: tuple[Tensor, Tensor], pseudo: list[tuple[Tensor, Tensor]]
-    ) -> Tensor:
-        """Write the slopes of the energy terms and give their values."""
-        total: Any = 0.0
-        for (share, sampler), piece in zip(self.terms, pseudo, strict=True):
-            if sampler.kind == "energy":
-                total = total + self._energy((1.0 - self.eps) * share, *piece)
-        if self.energy_penalty:
-            total = total + self._penalise(*normal)
-        return total  # type: ignore[no-any-return]
-
-    def _energy(self, part: float, g: Tensor, slope: Tensor) -> Tensor:
-        """Write the slope of an energy term at its rows and give its value."""
-        assert self.log_z is not None, "tracked before"
-        factor = part * energy_weight(self.log_z, self.energy_loss) / g.shape[-1]
-        slope.copy_(factor[..., None].expand_as(g))
-        value = part * energy_loss_value(self.log_z, self.energy_loss)
-        if self.energy_penalty:
-            value = value + self._penalise(g, slope)
-        return value
-
-    def _penalise(self, g: Tensor, slope: Tensor) -> Tensor:
-        """Add λ E g² over one part of the rows."""
-        slope.add_(g, alpha=2.0 * self.energy_penalty / g.shape[-1])
-        return g.square().mean(dim=-1).mul_(self.energy_penalty)
+    def _new_coefficients(
+        self, sizes: tuple[int, ...], n_given: int, g: Tensor
+    ) -> tuple[Tensor, ...]:
+        pseudo = [
+            ((1.0 - self.eps) * share, float(sampler.kind == "energy"))
+            for share, sampler in self.terms
+        ]
+        given = [(-1.0, 1.0, 0.0, 2 * self.energy_penalty), (1.0, self.gamma, 0.0, 0.0)][:n_given]
+        rows = given + [
+            (1.0, part * (1 - energy), part * energy, 2 * self.energy_penalty * energy)
+            for part, energy in pseudo
+        ]
+        counts = torch.tensor(sizes)
+        table = torch.tensor(rows, dtype=torch.float64).T
+        table[1:] /= counts
+        return tuple(table.repeat_interleave(counts, dim=1).to(g))
 
     def fault(self) -> str | None:
         """Say that the logit ran away: it stays there, so the last batch tells."""
