@@ -74,7 +74,7 @@ class LogitNet(nn.Module):
             return _one_member(self.value_and_grad, z)
         kept = self.net.tape(z)
         g = kept[-1].squeeze(-1)
-        return g, self.net.input_gradient(kept, torch.ones_like(kept[-1]))
+        return g, self.net.input_gradient(kept)
 
     @torch.no_grad()
     def record(self, z: Tensor) -> tuple[Tensor, Backward]:

@@ -185,15 +185,15 @@ class MLP(nn.Module):
                 g = product(g, layers[index][0].mT)
         return g if to_input else None
 
-    def input_gradient(self, kept: list[Tensor], g: Tensor) -> Tensor:
+    def input_gradient(self, kept: list[Tensor], g: Tensor | None = None) -> Tensor:
         """Give dL/dinput alone, and leave ``flat.grad`` as it is; call under ``torch.no_grad()``.
 
         Parameters
         ----------
         kept : list of Tensor
             From `tape`.
-        g : Tensor
-            Gradient with respect to the output; may be overwritten.
+        g : Tensor, default=None
+            Gradient with respect to the output; may be overwritten. None: ones.
 
         Returns
         -------
@@ -202,7 +202,13 @@ class MLP(nn.Module):
         """
         layers = self.layers()
         product = torch.mm if self.n_members == 1 else torch.bmm
-        for index in range(self.n_layers - 1, -1, -1):
+        last = self.n_layers - 1
+        if g is None and self.activations[last] == "linear" and self.sizes[-1] == 1 and last > 0:
+            g = layers[last][0].mT.expand(kept[2 * last].shape)  # what ones become a layer below
+            last -= 1
+        elif g is None:
+            g = torch.ones_like(kept[-1])
+        for index in range(last, -1, -1):
             g = ACTIVATIONS[self.activations[index]].gradient(g, kept[2 * index + 1])
             g = product(g, layers[index][0].mT)
         return g
