@@ -1,6 +1,7 @@
 """(1+ε)-class classification and the samplers of its pseudo-anomalies."""
 
 from skhep_anomaly.ope.adversarial import AdversarialMargins, adversarial_margin
+from skhep_anomaly.ope.baselines import SemiSupervisedAEClassifier
 from skhep_anomaly.ope.classifier import OPEClassifier
 from skhep_anomaly.ope.samplers import (
     GaussianMixtureSampler,
@@ -20,6 +21,7 @@ __all__ = [
     "OPEClassifier",
     "PseudoAnomalySampler",
     "RMSPropSampler",
+    "SemiSupervisedAEClassifier",
     "SwapSampler",
     "UniformSampler",
     "adversarial_margin",
