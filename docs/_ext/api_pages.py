@@ -12,6 +12,7 @@ import skhep_anomaly
 
 ROOMS = {
     "outliers": "Outlier detectors",
+    "ope": "(1+ε)-class classification",
     "preprocessing": "Preprocessing",
     "metrics": "Metrics and model selection",
     "datasets": "Data sets",
