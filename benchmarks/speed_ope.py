@@ -228,7 +228,6 @@ def cell(found: dict[str, Any] | None) -> str:
 
 def main() -> None:
     """Measure the parts asked for and keep the others' last results."""
-    from skhep_anomaly.ope.samplers import make_sampler
     from skhep_anomaly.report import machine_summary, package_versions
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -58,7 +58,7 @@ class MLP(nn.Module):
         self._shapes = [s for i, o in pairwise(sizes) for s in ((i, o), (1, o))]
         self._lengths = [a * b for a, b in self._shapes]
         self.flat = nn.Parameter(torch.zeros(n_members, sum(self._lengths)))
-        self._views: dict[str, tuple[int, list[tuple[Tensor, Tensor]]]] = {}
+        self._views: dict[str, tuple[int, list[tuple[Tensor, Tensor]], list[Tensor]]] = {}
 
     @property
     def n_layers(self) -> int:
@@ -90,14 +90,18 @@ class MLP(nn.Module):
         """Give (weight, bias) of each layer as views of ``flat``, differentiable under autograd."""
         if torch.is_grad_enabled() and self.flat.requires_grad:
             return self._pairs(self._split(self.flat))
-        return self._cached("weight", self.flat.data)
+        return self._cached("weight", self.flat)[1]
 
-    def _cached(self, name: str, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Give the layers' views of a buffer, made anew only when the buffer has moved."""
-        key = flat.data_ptr()
-        if self._views.get(name, (0,))[0] != key:
-            self._views[name] = (key, self._pairs(self._split(flat)))
-        return self._views[name][1]
+    def _cached(
+        self, name: str, flat: Tensor
+    ) -> tuple[int, list[tuple[Tensor, Tensor]], list[Tensor]]:
+        """Give place, layers and transposed weights of a buffer, anew only when it has moved."""
+        views = self._views.get(name)
+        if views is None or views[0] != flat.data_ptr():
+            pairs = self._pairs(self._split(flat.detach()))
+            views = flat.data_ptr(), pairs, [weight.mT for weight, _ in pairs]
+            self._views[name] = views
+        return views
 
     def forward(self, x: Tensor) -> Tensor:
         """Map input to output."""
@@ -139,10 +143,12 @@ class MLP(nn.Module):
         """
         kept: list[Tensor] = []
         h = x
-        for (weight, bias), name in zip(self.layers(), self.activations, strict=True):
+        plain = self.n_members == 1 and x.dim() == 2
+        layers = self._cached("weight", self.flat)[1]
+        for (weight, bias), name in zip(layers, self.activations, strict=True):
             phi = ACTIVATIONS[name]
+            a = torch.addmm(bias, h, weight) if plain else self._affine(h, weight, bias)
             kept.append(h)
-            a = self._affine(h, weight, bias)
             h = phi.forward(a) if phi.forward_ is None else phi.forward_(a)
             kept.append(a if phi.keeps_input else h)
         kept.append(h)
@@ -167,8 +173,8 @@ class MLP(nn.Module):
         """
         if self.flat.grad is None:
             self.flat.grad = torch.empty_like(self.flat)
-        grads = self._cached("gradient", self.flat.grad)
-        layers = self.layers()
+        grads = self._cached("gradient", self.flat.grad)[1]
+        turned = self._cached("weight", self.flat)[2]
         product = torch.mm if self.n_members == 1 else torch.bmm
         for index in range(self.n_layers - 1, -1, -1):
             h, value = kept[2 * index], kept[2 * index + 1]
@@ -182,7 +188,7 @@ class MLP(nn.Module):
                 grad_weight.copy_(torch.bmm(h.mT, g))
             torch.sum(g, dim=-2, keepdim=True, out=grad_bias)
             if index or to_input:
-                g = product(g, layers[index][0].mT)
+                g = product(g, turned[index])
         return g if to_input else None
 
     def input_gradient(self, kept: list[Tensor], g: Tensor | None = None) -> Tensor:
@@ -200,17 +206,17 @@ class MLP(nn.Module):
         Tensor
             Of the shape of the input, led by a member axis if there are several.
         """
-        layers = self.layers()
+        turned = self._cached("weight", self.flat)[2]
         product = torch.mm if self.n_members == 1 else torch.bmm
         last = self.n_layers - 1
         if g is None and self.activations[last] == "linear" and self.sizes[-1] == 1 and last > 0:
-            g = layers[last][0].mT.expand(kept[2 * last].shape)  # what ones become a layer below
+            g = turned[last].expand(kept[2 * last].shape)  # what ones become a layer below
             last -= 1
         elif g is None:
             g = torch.ones_like(kept[-1])
         for index in range(last, -1, -1):
             g = ACTIVATIONS[self.activations[index]].gradient(g, kept[2 * index + 1])
-            g = product(g, layers[index][0].mT)
+            g = product(g, turned[index])
         return g
 
     def __getstate__(self) -> dict[str, object]:
