@@ -2,8 +2,9 @@
 
 `ope(**parameters)` is OPEClassifier in float32 with everything else as it comes: fitted on normal
 rows and known anomalies (y in {0, 1}), at K = 0 on the normal rows without y. eps = 1 is plain
-cross-entropy of the same net, its weight decay tuned like every peer's setting; it has nothing to
-learn from at K = 0. A name is "family, setting", as in `_ope_peers.py`.
+cross-entropy of the same net, its weight decay tuned like every peer's setting (seed 100: .03 has
+the highest mean AUC, .760; none: .703); it has nothing to learn from at K = 0. A name is "family,
+setting", as in `_ope_peers.py`.
 """
 
 from __future__ import annotations
