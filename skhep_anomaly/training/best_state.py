@@ -26,6 +26,11 @@ class BestState:
         none stops.
     tol : float
         Smallest improvement that counts.
+
+    Attributes
+    ----------
+    spoiled : bool
+        Set it where the present weights must not stay, finite as they may be.
     """
 
     def __init__(self, module: nn.Module, patience: int | None, tol: float) -> None:
@@ -33,6 +38,7 @@ class BestState:
         self._best = math.inf
         self._since = 0
         self._judged = False
+        self.spoiled = False
         self._keep(module)
 
     def _keep(self, module: nn.Module) -> None:
@@ -62,5 +68,5 @@ class BestState:
     def restore(self, module: nn.Module) -> None:
         """Put the kept weights back, where the present ones are worse or not finite."""
         watched = self.patience is not None and self._judged
-        if watched or not self.weights_are_finite(module):
+        if watched or self.spoiled or not self.weights_are_finite(module):
             module.load_state_dict(self._state)

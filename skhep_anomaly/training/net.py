@@ -213,6 +213,7 @@ class Net(NeuralNet):  # type: ignore[misc]
             ConvergenceWarning,
             stacklevel=2,
         )
+        self._best.spoiled = True
         for optimizer in self._all_optimizers():
             optimizer.state.clear()  # its moments are not finite either
 

@@ -240,8 +240,6 @@ def test_one_class_needs_two_rows(events):
 @pytest.mark.parametrize("n_members", [1, 2])
 def test_every_sampler_fits_and_comes_back(events, sampler, n_members, tmp_path):
     X, y = events
-    if sampler == "deep" and n_members == 2:
-        pytest.skip("one generator belongs to one net")
     if sampler == "objects":
         sampler = MixtureSampler([("near", SwapSampler(0.5)), ("walk", HMCSampler(2))])
     short = {"max_epochs": 2} if sampler == "flow" else None
