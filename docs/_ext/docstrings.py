@@ -1,25 +1,33 @@
 """Fits docstrings to reStructuredText before numpydoc reads them.
 
 A fitted attribute ends in an underscore, which reStructuredText takes for a link: `offset_` in
-plain prose or in a type is escaped here, so that docstrings stay readable as text, and so is an
-author's initial that would start a list. A scorer says what it measures instead of its class's
-text. The methods that scikit-learn adds for metadata routing are left out; their text points into
-its own site.
+plain prose or in a type is escaped here, so that docstrings stay readable as text, and so are an
+author's initial that would start a list and the first bar of |x|. A scorer says what it measures
+instead of its class's text. The methods that scikit-learn adds for metadata routing are left out;
+their text points into its own site.
 """
 
 from __future__ import annotations
 
 import re
 
-QUOTED_OR_FITTED = re.compile(r"(``.+?``|`.+?`_?)|(?<![\w:|])([A-Za-z]\w*[A-Za-z0-9])_(?![\w`])")
+QUOTED = r"(``.+?``|`.+?`_?)"
+BAR = r"(?<!\S)(\|)(?=[^\s|])"  # would start a substitution |x|
+FITTED = r"(?<![\w:|])([A-Za-z]\w*[A-Za-z0-9])_(?![\w`])"
+SPECIAL = re.compile(f"{QUOTED}|{BAR}|{FITTED}")
 REFERENCE = re.compile(r"\.\. \[\w+\]")
 INITIAL = re.compile(r"^((?:\.\. \[\w+\] )?)([A-Z]\. (?=\S))")  # would start a list from A. to Z.
 ROUTING = re.compile(r"set_\w+_request|get_metadata_routing")
 
 
 def escape(text: str) -> str:
-    """Escape the last underscore of fitted names outside of backticks."""
-    return QUOTED_OR_FITTED.sub(lambda m: m.group(1) or rf"{m.group(2)}\_", text)
+    """Escape bars, and the last underscore of fitted names, outside of backticks."""
+
+    def escaped(found: re.Match[str]) -> str:
+        quoted, bar, name = found.groups()
+        return quoted or (rf"\{bar}" if bar else rf"{name}\_")
+
+    return SPECIAL.sub(escaped, text)
 
 
 def escape_line(line: str) -> str:
