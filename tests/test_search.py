@@ -6,8 +6,8 @@ import sklearn
 from pyod.models.iforest import IForest
 from pyod.models.ocsvm import OCSVM
 from sklearn.base import clone
-from sklearn.ensemble import IsolationForest
-from sklearn.model_selection import GridSearchCV
+from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
@@ -15,10 +15,12 @@ from skhep_anomaly import (
     AEOutlierDetector,
     MissingSentinel,
     NormalOnlySplit,
+    OPEClassifier,
     PyODAdapter,
     VAEOutlierDetector,
     outlier_roc_auc_scorer,
 )
+from skhep_anomaly.ope.samplers import HMCSampler, SwapSampler, UniformSampler
 
 pytestmark = pytest.mark.global_state(reason="PyOD's and scikit-learn's forests may draw globally")
 
@@ -123,3 +125,56 @@ def test_parallel_search_gives_the_same(events):
         for n_jobs in (1, 2)
     ]
     np.testing.assert_allclose(*found, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*has not converged")
+@pytest.mark.parametrize("coding", ["01", "pm1"])
+def test_one_search_over_classifiers_detectors_and_samplers(events, coding):
+    """(1+ε)-class classification beside boosted trees and forests, whatever the labels are."""
+    X, y = events
+    labels = y if coding == "01" else 1 - 2 * y
+    ope = OPEClassifier(hidden_layer_sizes=(16,), max_iter=150, random_state=0)
+    trees = HistGradientBoostingClassifier(max_iter=20, random_state=0)
+    grid = [
+        {"detect": [ope], "detect__eps": [0.3, 1.0], "detect__weight_decay": [0.0, 0.03]},
+        {
+            "detect": [clone(ope).set_params(sampler=HMCSampler())],
+            "detect__sampler__step_size": [0.05, 0.2],
+        },
+        {"detect": [ope], "detect__sampler": [UniformSampler(), SwapSampler(0.5)]},
+        {"detect": [OPEClassifier(estimator=trees, n_pseudo=300, random_state=0), trees]},
+        {"detect": [PyODAdapter(IForest(n_estimators=30, random_state=0))]},
+        {"detect": [IsolationForest(n_estimators=30, random_state=0)]},
+    ]
+    search = GridSearchCV(
+        pipeline(IsolationForest()),
+        grid,
+        scoring=outlier_roc_auc_scorer,
+        cv=StratifiedKFold(2, shuffle=True, random_state=0),
+        error_score="raise",
+    ).fit(X, labels)
+    auc = search.cv_results_["mean_test_score"]
+    assert len(auc) == 12
+    assert auc.min() > 0.6
+    assert auc.max() > 0.9
+    by_class = [type(row["detect"]).__name__ for row in search.cv_results_["params"]]
+    assert by_class.count("OPEClassifier") == 9
+    steps = [row.get("detect__sampler__step_size") for row in search.cv_results_["params"]]
+    first, second = (auc[steps.index(step)] for step in (0.05, 0.2))
+    assert first != second
+    assert outlier_roc_auc_scorer(search, X, labels) > 0.9
+
+
+@pytest.mark.filterwarnings("ignore:.*has not converged")
+def test_one_class_search_trains_on_normal_rows(events):
+    X, y = events
+    search = GridSearchCV(
+        pipeline(OPEClassifier(estimator=None, max_iter=60, random_state=0)),
+        {"detect__reference": ["gmm", None]},
+        scoring=outlier_roc_auc_scorer,
+        cv=NormalOnlySplit(2),
+        refit=False,
+        error_score="raise",
+    )
+    with pytest.raises(ValueError, match="y holds one class only .*use y=None"):
+        search.fit(X, y)
