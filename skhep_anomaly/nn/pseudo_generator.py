@@ -134,9 +134,13 @@ class PseudoGenerator(nn.Module):
 
 
 def _affine(h: Tensor, weight: Tensor, log_gain: Tensor, shift: Tensor) -> Tensor:
+    """Give γ·norm(h W) + b, the units of all members side by side in one batch normalisation."""
     h = torch.bmm(h, weight)
-    var, mean = torch.var_mean(h, dim=1, keepdim=True, correction=0)
-    return (h - mean) * (log_gain.exp() / (var + _EPS).sqrt()) + shift
+    members, n, width = h.shape
+    units = h.transpose(0, 1).reshape(n, members * width)
+    gain = log_gain.exp().view(-1)
+    units = functional.batch_norm(units, None, None, gain, shift.reshape(-1), True, eps=_EPS)
+    return units.view(n, members, width).transpose(0, 1)
 
 
 def _row_entropy(x: Tensor) -> Tensor:
