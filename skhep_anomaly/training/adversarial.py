@@ -178,12 +178,14 @@ class AdversarialNet(Net):
             for p in self.players
             if p.is_averaged
         }
+        self._own = {p.name: self._parameters_of(p) for p in self.players}
+        self._everyone = list(self.module_.parameters())  # walks over modules cost more than moves
         try:
             super().fit_loop(X, y, epochs, **fit_params)
             for average in self._averages.values():
                 average.swap_in()
         finally:
-            del self._averages
+            del self._averages, self._own, self._everyone
         return self
 
     def _one_epoch(self, run: Any, batches: Batches, train: Any, valid: Any, bar: Any) -> bool:
@@ -247,8 +249,8 @@ class AdversarialNet(Net):
         return total
 
     def _move(self, player: Player, batch: Any, context: Context) -> Tensor:
-        own = self._parameters_of(player)
-        with _frozen(self.module_, own):
+        own = self._own[player.name]
+        with _frozen(self._everyone, own):
             loss = self._gradient(player, own, batch, context)
         if self.max_grad_norm is not None:
             clip_members(own, self.max_grad_norm)
@@ -282,10 +284,10 @@ class AdversarialNet(Net):
 
 
 @contextmanager
-def _frozen(module: nn.Module, own: list[nn.Parameter]) -> Iterator[None]:
+def _frozen(everyone: list[nn.Parameter], own: list[nn.Parameter]) -> Iterator[None]:
     """Let only `own` collect gradients; what the user froze stays so afterwards."""
     ours = set(own)
-    frozen = [p for p in module.parameters() if p.requires_grad and p not in ours]
+    frozen = [p for p in everyone if p.requires_grad and p not in ours]
     for parameter in frozen:
         parameter.requires_grad_(False)
     try:
