@@ -47,7 +47,7 @@ class OPEFitting(SaveMixin, DecisionsMixin, NetEstimator):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
         device = resolve_device(self.device)
-        resume = self.warm_start and hasattr(self, "net_")
+        resume = self.warm_start and hasattr(self, "net_") and self.estimator is None
         X = self._check(X, reset=not resume, min_rows=2)
         if y is not None:
             check_consistent_length(X, y)
@@ -89,12 +89,6 @@ class OPEFitting(SaveMixin, DecisionsMixin, NetEstimator):
                 f"reference={self.reference!r} draws its own pseudo-anomalies; leave "
                 f"sampler='uniform' (got {self.sampler!r}), or set reference=None."
             )
-        self.classes_, self.anomaly_class_ = labels.classes, labels.anomaly
-        self.reference_ = self.reference
-        if self.reference == "auto":
-            self.reference_ = "gmm" if plain and not known else None
-        if self.eps == 1:
-            self.reference_ = None
         if self.module is not None and (self.n_members != 1 or self.estimator is not None):
             raise ValueError(
                 "module= is one net of your own; set n_members=1 and estimator=None with it."
@@ -104,6 +98,12 @@ class OPEFitting(SaveMixin, DecisionsMixin, NetEstimator):
                 f"estimator={type(self.estimator).__name__} takes no sample_weight in fit, which "
                 "(1+ε)-class classification needs."
             )
+        self.classes_, self.anomaly_class_ = labels.classes, labels.anomaly
+        self.reference_ = self.reference
+        if self.reference == "auto":
+            self.reference_ = "gmm" if plain and not known else None
+        if self.eps == 1:
+            self.reference_ = None
 
     def _learn_coordinates(
         self, X: NDArray[Any], labels: Labels, weight: NDArray[np.float64] | None
@@ -143,10 +143,10 @@ class OPEFitting(SaveMixin, DecisionsMixin, NetEstimator):
     def _bind_sampler(self, rows: TrainingRows) -> NDArray[Any]:
         """Make the sampler and let it learn from a pool of normal rows, which is given back."""
         pool = self._to_z(rows.pool(numpy_generator(self._seeds[_POOL])).astype(self.dtype_))
+        sampler = make_sampler(self.reference_ or self.sampler, self.sampler_params)
         self.sampler_ = None
         if self.eps == 1:
             return pool
-        sampler = make_sampler(self.reference_ or self.sampler, self.sampler_params)
         self.sampler_ = sampler.bind(
             self.box_[0],
             self.box_[1],
@@ -279,6 +279,10 @@ class OPEFitting(SaveMixin, DecisionsMixin, NetEstimator):
             pseudo = part.sample(max(1, round(share * n_pseudo))).cpu().numpy()
             parts.append((pseudo, (1.0 - self.eps) * share, None))
         return fit_weighted(self.estimator, parts, seed)
+
+    def _forget(self) -> None:
+        super()._forget()
+        self.__dict__.pop("estimators_", None)
 
     # --------------------------------------------------------------- scores
 

@@ -80,7 +80,7 @@ default="uniform"
     sample_every : int ≥ 1, default=2
         Steps for which rows of an energy sampler are used.
     sampler_params : dict, default=None
-        Parameters of a sampler given by name.
+        Parameters of a sampler given by name, or of the reference where there is a correction.
     bounds : "data" or (low, high), default="data"
         Box Ω in preprocessed coordinates: the range of the training rows, or two numbers or
         arrays of shape (n_features,).
