@@ -330,8 +330,8 @@ class OPEFitting(SaveMixin, DecisionsMixin, NetEstimator):
             self.offset_ = 0.0
             return
         share = _ONE_CLASS_SHARE if self.contamination is None else self.contamination
-        normal = rows.X if not rows.n_known else rows.X[rows.normal]
-        score = self._logits(normal).mean(axis=1) + self._log_reference(normal)
+        score = self._logits(rows.X).mean(axis=1) + self._log_reference(rows.X)
+        score = score[rows.normal]  # to select the rows first would copy them all
         if not np.isfinite(score).all():
             raise TrainingDivergedError(
                 f"{type(self).__name__} scores {int((~np.isfinite(score)).sum())} of {len(score)} "
