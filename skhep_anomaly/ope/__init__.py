@@ -4,6 +4,8 @@ from skhep_anomaly.ope.adversarial import AdversarialMargins, adversarial_margin
 from skhep_anomaly.ope.baselines import SemiSupervisedAEClassifier
 from skhep_anomaly.ope.classifier import OPEClassifier
 from skhep_anomaly.ope.samplers import (
+    DeepSampler,
+    FlowSampler,
     GaussianMixtureSampler,
     HMCSampler,
     MixtureSampler,
@@ -15,6 +17,8 @@ from skhep_anomaly.ope.samplers import (
 
 __all__ = [
     "AdversarialMargins",
+    "DeepSampler",
+    "FlowSampler",
     "GaussianMixtureSampler",
     "HMCSampler",
     "MixtureSampler",

@@ -257,7 +257,7 @@ class OPEFitting(SaveMixin, DecisionsMixin, NetEstimator):
                 f"{self.bias_residual_:.3g} after {self.n_iter_} steps, above {_RESIDUAL:g}. Raise "
                 "max_iter, or lower weight_decay or energy_penalty.",
                 ConvergenceWarning,
-                stacklevel=6,
+                stacklevel=7,
             )
 
     # ---------------------------------------------------------- classifiers

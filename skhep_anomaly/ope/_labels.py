@@ -94,6 +94,6 @@ def _anomaly_of(y: NDArray[Any], classes: NDArray[Any], label: Any, owner: str) 
         f"{owner} takes {known[rarer]!r}, the rarer label, for the anomalies; name them with "
         "anomaly_label=...",
         UserWarning,
-        stacklevel=4,
+        stacklevel=5,
     )
     return classes[rarer]
