@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
@@ -241,15 +241,16 @@ def test_identity_of_the_pseudo_anomaly_term():
     assert abs(float(log_z + np.log(volume) - divergence - log_f - left)) > 4
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-50, 50), min_size=1, max_size=20))
 def test_log_one_plus_z_bounds_the_pseudo_anomaly_term(values):
     """log(1 + Z) ≥ E_U log(1 + e^g), and above log Z by log(1 + 1/Z) at most."""
     g = torch.tensor(values, dtype=torch.float64)
     log_z = log_mean_exp(g)
     upper = energy_loss_value(log_z, "log1pz")
-    assert float(upper) >= float(anomaly_loss(g)[0].mean()) - 1e-9
+    assert float(upper) >= float(anomaly_loss(g)[0].mean()) - 1e-8
     gap = float(upper - energy_loss_value(log_z, "logz"))
-    assert gap == pytest.approx(float(torch.nn.functional.softplus(-log_z)), rel=1e-9, abs=1e-9)
+    assert gap == pytest.approx(float(torch.nn.functional.softplus(-log_z)), rel=1e-8, abs=1e-8)
 
 
 def test_log_mean_exp_by_member():
