@@ -67,6 +67,8 @@ class LogitNet(nn.Module):
         g: Tensor = self.net(z).squeeze(-1)
         return g
 
+    value = forward
+
     @torch.no_grad()
     def value_and_grad(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Give g and ∇_z g, of the shapes of `forward` and of `z` led by the members."""
@@ -137,14 +139,19 @@ class ModuleLogit(nn.Module):
         """Give g and ∇_z g; batch statistics and dropout are those of evaluation."""
         if z.dim() == 3:
             return _one_member(self.value_and_grad, z)
-        training = self.net.training
-        self.net.eval()
         with torch.enable_grad():
             z = z.detach().requires_grad_()
-            g = self(z)
+            g = self.value(z)
             (slope,) = torch.autograd.grad(g.sum(), z)
-        self.net.train(training)
         return g.detach(), slope
+
+    def value(self, z: Tensor) -> Tensor:
+        """Give g as `forward` does after training: no batch statistic moves, nothing is dropped."""
+        training = self.net.training
+        self.net.eval()
+        g: Tensor = self(z)
+        self.net.train(training)
+        return g
 
     def record(self, z: Tensor) -> tuple[Tensor, Backward]:
         """Give g, and what turns dL/dg into gradients of the weights."""

@@ -142,7 +142,7 @@ class OPELoss(Objective):
         u = low + (high - low) * torch.rand(
             (_Z_ROWS, len(low)), generator=context.generator, dtype=low.dtype, device=low.device
         )
-        now = log_mean_exp(module(u))
+        now = log_mean_exp(module.value(u))
         self.log_z = now if self.log_z is None else self.log_z + _Z_RATE * (now - self.log_z)
         part = sum(share for share, sampler in self.terms if sampler.kind == "energy")
         self._energy_factor = energy_weight(self.log_z, self.energy_loss).unsqueeze(-1)
@@ -194,10 +194,12 @@ class OPELoss(Objective):
             self._per_row[sizes] = self._new_coefficients(sizes, len(weights), g)
         sign, share, pull, penalty = self._per_row[sizes]
         if any(weight is not None for weight in weights):
-            share = share.clone()
-            for part, weight in zip(share.split(sizes), weights, strict=False):
+            share, penalty = share.clone(), penalty.clone()
+            parts = zip(share.split(sizes), penalty.split(sizes), weights, strict=False)
+            for part, term, weight in parts:
                 if weight is not None:
                     part.mul_(weight)
+                    term.mul_(weight)
         return sign, share, pull, penalty
 
     def _new_coefficients(

@@ -106,7 +106,7 @@ def by_autograd(net, loss, x, weight, n_members):
         total = total + part * (value + pull - pull.detach())
         total = total + PENALTY * g.square().mean(dim=1)
     if energy:
-        total = total + PENALTY * g_normal.square().mean(dim=1)
+        total = total + PENALTY * mean(g_normal.square(), weight)
     return total
 
 
@@ -176,6 +176,18 @@ def test_log_z_follows_the_net():
         assert float(loss.log_z) == pytest.approx(want, abs=1e-12)
 
 
+def test_looking_at_z_moves_no_batch_statistic():
+    """Else running means would be those of uniform rows rather than of the training batches."""
+    batches = torch.nn.BatchNorm1d(2)
+    own = torch.nn.Sequential(batches, torch.nn.Linear(2, 1))
+    net = ModuleLogit(own, make_net().standardizer, (2,)).double().train()
+    loss = OPELoss(0.0, 0.0, None, terms(["energy"], 1), n_pseudo=6)
+    for _ in range(5):
+        loss.loss_and_gradient(net, draw(8, 2), None, context())
+    assert int(batches.num_batches_tracked) == 5
+    assert net.net.training
+
+
 def test_energy_rows_are_used_for_several_steps():
     term = terms(["reference", "energy"], 1)
     loss = OPELoss(0.0, 0.0, None, term, n_pseudo=6, sample_every=3)
@@ -212,8 +224,9 @@ def test_fault_tells_of_a_logit_that_ran_away():
 # ------------------------------------------------------------------ weights (O10)
 
 
+@pytest.mark.parametrize("kind", ["reference", "energy"])
 @pytest.mark.parametrize("n_members", [1, 3])
-def test_weight_k_is_k_copies_in_the_loss_and_its_gradient(n_members):
+def test_weight_k_is_k_copies_in_the_loss_and_its_gradient(n_members, kind):
     net = make_net(n_members)
     count, known_count = np.array([1, 2, 3, 1, 4]), np.array([2, 1, 5])
     x, odd = draw(5, 2, seed=6), draw(3, 2, seed=7)
@@ -227,8 +240,9 @@ def test_weight_k_is_k_copies_in_the_loss_and_its_gradient(n_members):
             EPS,
             GAMMA,
             KnownAnomalies(Rows(known.numpy(), known_weight), 10, np.random.default_rng(0)),
-            terms(["reference"], n_members),
+            terms([kind], n_members),
             n_pseudo=6,
+            energy_penalty=PENALTY,
             weight_decay=DECAY,
         )
         value = loss.loss_and_gradient(net, rows, weight, context())
