@@ -46,6 +46,22 @@ class OPEFitting(SaveMixin, DecisionsMixin, NetEstimator):
     """What `OPEClassifier` does between its parameters and its scores."""
 
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
+        before = dict(vars(self))
+        try:
+            resume, rows = self._read(X, y, sample_weight)
+            pool = self._bind_sampler(rows)
+            if resume:
+                self._check_same_net()
+        except BaseException:  # a fit that is refused changes nothing
+            self.__dict__ = before
+            raise
+        if self.estimator is not None:
+            self._fit_estimators(rows, pool)
+        else:
+            self._fit_net(rows, pool, resume)
+
+    def _read(self, X: Any, y: Any, sample_weight: Any) -> tuple[bool, TrainingRows]:
+        """Check the input and give its rows; tell whether the last net goes on."""
         device = resolve_device(self.device)
         resume = self.warm_start and hasattr(self, "net_") and self.estimator is None
         X = self._check(X, reset=not resume, min_rows=2)
@@ -58,15 +74,9 @@ class OPEFitting(SaveMixin, DecisionsMixin, NetEstimator):
         labels = no_labels(len(X)) if y is None else read_labels(y, self.anomaly_label, owner)
         self._check_combination(labels)
         if resume:
-            rows = TrainingRows(self._coordinates(X), labels.flags, weight)
-        else:
-            self._settle_on(X, device)
-            rows = self._learn_coordinates(X, labels, weight)
-        pool = self._bind_sampler(rows)
-        if self.estimator is not None:
-            self._fit_estimators(rows, pool)
-        else:
-            self._fit_net(rows, pool, resume)
+            return True, TrainingRows(self._coordinates(X), labels.flags, weight)
+        self._settle_on(X, device)
+        return False, self._learn_coordinates(X, labels, weight)
 
     @property
     def _gamma(self) -> float:
@@ -82,6 +92,11 @@ class OPEFitting(SaveMixin, DecisionsMixin, NetEstimator):
             raise ValueError(
                 "eps=1 is two-class classification and needs known anomalies: give labels y, or "
                 "eps < 1."
+            )
+        if self.eps == 1 and self._gamma == 0:
+            raise ValueError(
+                "eps=1 with gamma=0 leaves nothing to tell normal rows from. Raise gamma, or lower "
+                "eps."
             )
         plain = isinstance(self.sampler, str) and self.sampler == "uniform"
         if self.reference in ("gmm", "flow") and not plain:
@@ -143,7 +158,8 @@ class OPEFitting(SaveMixin, DecisionsMixin, NetEstimator):
     def _bind_sampler(self, rows: TrainingRows) -> NDArray[Any]:
         """Make the sampler and let it learn from a pool of normal rows, which is given back."""
         pool = self._to_z(rows.pool(numpy_generator(self._seeds[_POOL])).astype(self.dtype_))
-        sampler = make_sampler(self.reference_ or self.sampler, self.sampler_params)
+        asked = self.sampler if self.reference in (None, "auto") else self.reference
+        sampler = make_sampler(self.reference_ or asked, self.sampler_params)
         self.sampler_ = None
         if self.eps == 1:
             return pool
@@ -172,9 +188,7 @@ class OPEFitting(SaveMixin, DecisionsMixin, NetEstimator):
     # ------------------------------------------------------------------ net
 
     def _fit_net(self, rows: TrainingRows, pool: NDArray[Any], resume: bool) -> None:
-        if resume:
-            self._check_same_net()
-        else:
+        if not resume:
             self.n_iter_ = 0
             self.net_ = self._make_net()
             self._reset_weights(torch_generator(self._seeds[_WEIGHTS]))
