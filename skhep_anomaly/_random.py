@@ -23,6 +23,7 @@ __all__ = [
     "isolated_torch",
     "numpy_generator",
     "seed_sequence",
+    "seeded_clone",
     "torch_generator",
 ]
 
@@ -80,6 +81,19 @@ def torch_generator(seeds: np.random.SeedSequence, device: str = "cpu") -> torch
     generator = torch.Generator(device=device)
     generator.manual_seed(int(seeds.generate_state(1, np.uint64)[0] >> np.uint64(1)))
     return generator
+
+
+def seeded_clone(estimator: Any, seed: int) -> Any:
+    """Give an unfitted copy with `seed` as every ``random_state`` that is None."""
+    from sklearn.base import clone
+
+    copy = clone(estimator)
+    unset = [
+        name
+        for name, value in copy.get_params(deep=True).items()
+        if name.split("__")[-1] == "random_state" and value is None
+    ]
+    return copy.set_params(**dict.fromkeys(unset, seed))
 
 
 @contextlib.contextmanager

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
 from sklearn.preprocessing import QuantileTransformer
 
+from skhep_anomaly._random import seeded_clone
 from skhep_anomaly._validation import iter_slices
 
 __all__ = ["Coordinates", "column_range"]
@@ -42,7 +42,7 @@ class Coordinates:
         preprocessing: Any,
         seed: int,
     ) -> Coordinates:
-        """Fit what is to be fitted on the rows at positions `normal`."""
+        """Fit what is to be fitted on the rows at positions `normal`, with `seed` unless seeded."""
         steps: list[Any] = []
         for maker in (latent_transform, preprocessing):
             if maker is None or (isinstance(maker, str) and maker == "standard"):
@@ -56,7 +56,7 @@ class Coordinates:
                     random_state=seed,
                 )
             else:
-                transformer = clone(maker)
+                transformer = seeded_clone(maker, seed)
             steps.append(transformer.fit(rows))
         return cls(steps)
 

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
 from sklearn.ensemble import VotingClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
+
+from skhep_anomaly._random import seeded_clone
 
 __all__ = ["classifier_logit", "fit_weighted", "fits_weights"]
 
@@ -63,13 +64,7 @@ def fit_weighted(
             for rows, share, weight in parts
         ]
     )
-    model = clone(estimator)
-    seeds = [
-        name
-        for name, value in model.get_params(deep=True).items()
-        if (name == "random_state" or name.endswith("__random_state")) and value is None
-    ]
-    model.set_params(**dict.fromkeys(seeds, seed))
+    model = seeded_clone(estimator, seed)
     last = f"{model.steps[-1][0]}__" if isinstance(model, Pipeline) else ""
     return model.fit(rows, target, **{f"{last}sample_weight": weight})
 

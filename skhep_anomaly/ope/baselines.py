@@ -14,10 +14,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from skhep_anomaly._random import seed_sequence
+from skhep_anomaly._random import seed_sequence, seeded_clone
 from skhep_anomaly._validation import HasMethods, Interval, StrOptions, check_rows, check_weights
 from skhep_anomaly.ope._decisions import DecisionsMixin
 from skhep_anomaly.ope._labels import read_labels
@@ -272,10 +272,7 @@ class SemiSupervisedAEClassifier(SaveMixin, DecisionsMixin, BaseEstimator):  # t
                 f"latent_dim={self.latent_dim} is the code of the built-in autoencoder; with "
                 "autoencoder=... set it there."
             )
-        autoencoder = clone(self.autoencoder)
-        if autoencoder.get_params().get("random_state", seed) is None:
-            autoencoder.set_params(random_state=seed)
-        return autoencoder
+        return seeded_clone(self.autoencoder, seed)
 
     # --------------------------------------------------------------- scores
 

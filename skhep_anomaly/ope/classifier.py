@@ -108,7 +108,7 @@ default="uniform"
     device : str, default="cpu"
         "cpu", "cuda" or "auto".
     random_state : int, RandomState, Generator or None, default=None
-        Seed of everything random.
+        Seed of everything random; a transformer or `estimator` with a seed of its own keeps it.
     verbose : int, default=0
         1 shows a progress bar.
     callbacks : list of skorch callbacks, default=None
