@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
+from skhep_anomaly import OPEClassifier
 from skhep_anomaly.ope.samplers import SwapSampler
 
 
@@ -87,6 +88,15 @@ def test_rows_outside_the_box_are_moved_to_its_wall():
         x = draw(rows, low=-1.0, high=1.0, values=values, share=0.1)
         assert np.abs(x).max() == 1.0
     assert torch.equal(
-        SwapSampler().bind([-1, -1], [1, 1], rows).rows_,
+        SwapSampler().bind([-1, -1], [1, 1], rows)._rows,
         torch.tensor([[-1.0, 0.0], [0.5, 1.0]], dtype=torch.float64),
     )
+
+
+@pytest.mark.filterwarnings("ignore:.*has not converged")
+def test_model_files_hold_no_training_rows(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(5_000, 8)).astype(np.float32)
+    est = OPEClassifier(sampler="swap", max_iter=2, random_state=0).fit(X)
+    est.save(tmp_path / "model")
+    assert (tmp_path / "model").stat().st_size < X.nbytes / 2

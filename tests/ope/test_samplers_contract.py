@@ -45,12 +45,27 @@ def make(name):
     return make_sampler(name, {k: v for k, v in QUICK.get(name, {}).items() if k in known})
 
 
-def bound(name, seed=0, n_members=1, dtype=np.float64):
-    return make(name).bind(LOW, HIGH, rows(dtype=dtype), seed, n_members=n_members)
-
-
 def gaussian(x):
     return -(x**2).sum(dim=-1) / 2, -x
+
+
+class Energy(torch.nn.Module):
+    """A net whose g is known; "deep" draws from the generator in it."""
+
+    value_and_grad = staticmethod(gaussian)
+
+
+def joined(sampler):
+    if hasattr(sampler, "attach"):
+        module = Energy()
+        module.generator = sampler.make_generator(len(sampler.low_))
+        module.generator.reset(torch.Generator().manual_seed(0))
+        sampler.attach(module)
+    return sampler
+
+
+def bound(name, seed=0, n_members=1, dtype=np.float64):
+    return joined(make(name).bind(LOW, HIGH, rows(dtype=dtype), seed, n_members=n_members))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -108,6 +123,20 @@ def test_a_pickled_sampler_goes_on_where_it_was(name):
     assert copy.diagnostics() == pytest.approx(sampler.diagnostics(), nan_ok=True)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU takes its own stream back")
+@pytest.mark.parametrize("name", NAMES)
+def test_what_was_on_a_gpu_wakes_up_on_the_cpu_without_one(name):
+    """The stream of a GPU is 16 bytes, which say nothing to a CPU."""
+    state = bound(name).__getstate__()
+    held = [value for value in state.values() if isinstance(value, torch.Tensor)]
+    assert {value.device.type for value in held} == {"cpu"}
+    twin = SAMPLERS[name].__new__(SAMPLERS[name])
+    twin.__setstate__({**state, "_generator": ("cuda:0", np.zeros(16, np.uint8))})
+    assert twin._generator.device.type == "cpu"
+    if name != "mixture":
+        assert twin.sample(3, gaussian).shape == (3, 3)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_members(name):
     sampler = bound(name, n_members=2)
@@ -118,7 +147,7 @@ def test_members(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_feature(name):
-    sampler = make(name).bind([0.0], [9.0], rows()[:, 2:], 0)
+    sampler = joined(make(name).bind([0.0], [9.0], rows()[:, 2:], 0))
     x = sampler.sample(50, gaussian)
     assert x.shape == (50, 1)
     assert 0 <= float(x.min()) < float(x.max()) <= 9

@@ -172,18 +172,25 @@ class PseudoAnomalySampler(BaseEstimator):  # type: ignore[misc]
         return torch.lerp(self.low_, self.high_, self._unit_uniform(*shape, len(self.low_)))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Turn the generator, which does not pickle, into its state."""
+        """Turn the generator, which does not pickle, into its state; put tensors on the CPU."""
         state: dict[str, Any] = dict(super().__getstate__())
         if isinstance(state.get("_generator"), torch.Generator):
             generator = state["_generator"]
+            state = _moved(state, "cpu")
             state["_generator"] = (str(generator.device), generator.get_state().numpy())
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Bring the generator back."""
+        """Bring all back to where it was, or to the CPU where there is no GPU."""
         if isinstance(state.get("_generator"), tuple):
             device, bits = state["_generator"]
+            device = device if device == "cpu" or torch.cuda.is_available() else "cpu"
             generator = torch.Generator(device=device)
-            generator.set_state(torch.from_numpy(bits.copy()))
-            state = {**state, "_generator": generator}
+            if bits.size == generator.get_state().numel():  # that of a GPU says nothing to a CPU
+                generator.set_state(torch.from_numpy(bits.copy()))
+            state = {**_moved(state, device), "_generator": generator}
         super().__setstate__(state)
+
+
+def _moved(state: dict[str, Any], device: str) -> dict[str, Any]:
+    return {k: v.to(device) if isinstance(v, Tensor) else v for k, v in state.items()}

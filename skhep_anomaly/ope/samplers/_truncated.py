@@ -175,11 +175,11 @@ class TruncatedSampler(PseudoAnomalySampler):
         chunk = max(256, _CHUNK_ELEMENTS // self._row_cost())
         parts = []
         for rows in iter_slices(len(x), chunk):
-            part = x[rows].detach().requires_grad_()
+            part = x[rows].detach().to(self.low_.device).requires_grad_()
             log_q = self._log_q(part)
             parts.append((log_q.detach(), torch.autograd.grad(log_q.sum(), part)[0]))
         values, slopes = zip(*parts, strict=True)
-        return torch.cat(values), torch.cat(slopes)
+        return torch.cat(values).to(x.device), torch.cat(slopes).to(x.device)
 
     def _log_q(self, x: Tensor) -> Tensor:
         kept = (1.0 - self.uniform_share) * -math.expm1(_TRIES * math.log1p(-self.mass_))

@@ -11,6 +11,7 @@ the training engine has to make small.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -230,6 +231,23 @@ class DeepSampler(PseudoAnomalySampler):
         module.get_submodule(part)  # torch names what is missing
         self._module, self._part = module, part
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Write the module down so that it can wake up on another device."""
+        state = super().__getstate__()
+        if "_module" in state:
+            stream = io.BytesIO()
+            torch.save(state["_module"], stream)
+            state["_module"] = stream.getvalue()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Bring the module back to where the box is."""
+        super().__setstate__(state)
+        if isinstance(state.get("_module"), bytes):
+            stream = io.BytesIO(state["_module"])
+            device = self.low_.device if hasattr(self, "low_") else "cpu"
+            self._module = torch.load(stream, map_location=device, weights_only=False)
 
     # ------------------------------------------------------------------------- draws
 

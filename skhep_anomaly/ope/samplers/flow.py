@@ -145,13 +145,13 @@ class FlowSampler(TruncatedSampler):
     def _log_free(self, x: Tensor) -> Tensor:
         module = self.flow_.net_.module_
         mean, scale = module.standardizer.mean, module.standardizer.scale
-        z = (x - mean) / scale
+        z = (x.to(mean.device) - mean) / scale  # a loaded flow may be on a GPU, the box not
         u, log_det = module.flow.to_base(z, self._context(z))
         d, temperature = x.shape[1], float(self.temperature)
         log_base = -0.5 * (u / temperature).square().sum(dim=-1)
         constant = d * (0.5 * math.log(2.0 * math.pi) + math.log(temperature))
         log_p: Tensor = log_base + log_det - scale.log().sum() - constant
-        return log_p
+        return log_p.to(x.device)
 
     def _row_cost(self) -> int:
         return 8 * (len(self.low_) + sum(self.hidden_layer_sizes))

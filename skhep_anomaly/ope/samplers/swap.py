@@ -41,8 +41,6 @@ class SwapSampler(PseudoAnomalySampler):
     ----------
     low_, high_ : Tensor of shape (n_features,)
         Box Ω.
-    rows_ : Tensor of shape (n, n_features)
-        Normal rows, those outside the box moved to its wall.
     columns_ : Tensor of int, shape (k,)
         The columns of few values.
     values_ : Tensor of shape (k, 12)
@@ -80,21 +78,21 @@ class SwapSampler(PseudoAnomalySampler):
     def _prepare(self, rows: Tensor) -> None:
         looked_at = rows if self.discrete and self.values == "box" else rows[:0]
         self.columns_, self.values_ = find_few(looked_at, self.low_, self.high_)
-        self.rows_ = torch.clamp(rows, self.low_, self.high_)
+        self._rows = torch.clamp(rows, self.low_, self.high_)
 
     def _draw(self, n: int, value_and_grad: ValueAndGrad | None) -> Tensor:
         u = self._unit_uniform(n, len(self.low_))
         # the smallest u of a row is always below the threshold: at least one feature
         swapped = u <= u.amin(dim=1, keepdim=True).clamp(min=self.share)
-        return torch.where(swapped, self._new_values(n), self.rows_[self._pick(n)])
+        return torch.where(swapped, self._new_values(n), self._rows[self._pick(n)])
 
     def _new_values(self, n: int) -> Tensor:
         if self.values == "rows":
-            return self.rows_.gather(0, self._pick(n, len(self.low_)))
+            return self._rows.gather(0, self._pick(n, len(self.low_)))
         u = self._unit_uniform(n, len(self.low_))
         return redraw(torch.lerp(self.low_, self.high_, u), u, self.columns_, self.values_)
 
     def _pick(self, *shape: int) -> Tensor:
         """Draw places of normal rows."""
-        rows = self.rows_
+        rows = self._rows
         return torch.randint(len(rows), shape, generator=self._generator, device=rows.device)
