@@ -74,8 +74,8 @@ def read_labels(y: Any, anomaly_label: Any, owner: str) -> Labels:
         )
     if len(classes) < 2:
         raise ValueError(
-            f"y holds one class only ({classes[0]!r}), and {owner} needs a second one to learn "
-            "from it; without known anomalies use y=None."
+            f"y holds one class only ({classes.tolist()[0]!r}), and {owner} needs a second one to "
+            "learn from it; without known anomalies use y=None."
         )
     anomaly = _anomaly_of(y, classes, anomaly_label, owner)
     return Labels(classes, anomaly, np.asarray(y == anomaly))

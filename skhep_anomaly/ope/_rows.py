@@ -19,6 +19,7 @@ from skhep_anomaly.training import Rows, column_moments
 __all__ = ["TrainingRows"]
 
 _POOL_ROWS = 65_536
+_LEAST_PAD = 1e-3
 
 
 class TrainingRows:
@@ -79,7 +80,7 @@ class TrainingRows:
             warnings.warn("All rows of X are equal: nothing tells them apart.", stacklevel=5)
         edges = to_z(edges).astype(np.float64)
         width = edges[1] - edges[0]
-        margin = np.maximum(pad * np.where(width > 0, width, 1.0), 1e-3)
+        margin = max(pad, _LEAST_PAD) * np.where(width > 0, width, 1.0)
         box: NDArray[np.float64] = np.stack([edges[0] - margin, edges[1] + margin])
         return box
 
