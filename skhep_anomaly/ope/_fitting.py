@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 import warnings
 from typing import Any
 
@@ -220,7 +221,8 @@ class OPEFitting(SaveMixin, DecisionsMixin, NetEstimator):
                 n_members=int(self.n_members),
             )
         else:
-            shape = (self.n_coordinates_,) if self.transformers_ else self.row_shape_
+            kept = self.latent_transform is None and math.prod(self.row_shape_)
+            shape = self.row_shape_ if kept == self.n_coordinates_ else (self.n_coordinates_,)
             module = ModuleLogit(copy.deepcopy(self.module), self._standardizer(), tuple(shape))
         kind = getattr(torch, self.dtype_)
         deep = [part for _, part in self._terms if hasattr(part, "make_generator")]
@@ -302,7 +304,8 @@ class OPEFitting(SaveMixin, DecisionsMixin, NetEstimator):
 
     def _coordinates(self, X: NDArray[Any]) -> NDArray[Any]:
         """Give flat rows before the standardisation."""
-        return Coordinates(self.transformers_)(X)
+        keeps_shape = self.latent_transform is not None
+        return Coordinates(self.transformers_, keeps_shape=keeps_shape)(X)
 
     def _logits(self, rows: NDArray[Any], *, in_z: bool = False) -> NDArray[np.float64]:
         """Give g of flat rows, standardised already if `in_z`, shape (n, n_members)."""
