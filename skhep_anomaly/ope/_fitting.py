@@ -152,8 +152,8 @@ class OPEFitting(SaveMixin, DecisionsMixin, NetEstimator):
 
     def _to_z(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Standardise flat rows, in their own dtype."""
-        standardizer = self._standardizer().to(torch.from_numpy(rows[:0]).dtype)
-        z: NDArray[Any] = standardizer(torch.from_numpy(rows)).numpy()
+        x = torch.from_numpy(rows if rows.flags.writeable else np.array(rows))
+        z: NDArray[Any] = self._standardizer().to(x.dtype)(x).numpy()
         return z
 
     def _bind_sampler(self, rows: TrainingRows) -> NDArray[Any]:

@@ -160,7 +160,7 @@ def adversarial_margin(
         chosen = odd[part]
         coordinates = _Coordinates(est, rows[chosen], units)
         attack = _Attack(coordinates, norm, int(n_steps), int(n_restarts), generator)
-        change = attack.run(float(budget)).double().numpy()
+        change = attack.run(float(budget)).cpu().double().numpy()
         margins[chosen], changed[chosen] = coordinates.confirm(change, norm, float(budget))
     share = float(np.isfinite(margins[odd]).mean()) if len(odd) else float("nan")
     return AdversarialMargins(margins, changed, share)
