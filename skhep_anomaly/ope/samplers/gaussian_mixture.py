@@ -25,6 +25,7 @@ from skhep_anomaly.ope.samplers._truncated import TruncatedSampler
 __all__ = ["GaussianMixtureSampler"]
 
 _ROWS_PER_COMPONENT = 10
+_FEWEST_HELD = 2.5
 _MOST_ROWS = 2**14
 
 
@@ -111,8 +112,12 @@ class GaussianMixtureSampler(TruncatedSampler):
         self.means_ = torch.as_tensor(centre + scale * fitted.means_, **self._like)
         self.chol_ = torch.as_tensor(scale[:, None] * chol, **self._like)
         self.whiten_ = torch.as_tensor(whiten / scale, **self._like)
-        with np.errstate(divide="ignore"):  # a Gaussian may have lost all its rows
-            self.log_weights_ = torch.as_tensor(np.log(fitted.weights_), **self._like)
+        # a Gaussian that holds hardly any row is an outlier's own, where log q would call it normal
+        share = fitted.weights_
+        held = share * min(len(X), _MOST_ROWS) >= _FEWEST_HELD
+        share = np.where(held, share, 0.0) if held.any() else share
+        with np.errstate(divide="ignore"):
+            self.log_weights_ = torch.as_tensor(np.log(share / share.sum()), **self._like)
 
     def _fit_unit(self, X: Any, seed: int) -> GaussianMixture:
         """Fit rows of unit scale."""
