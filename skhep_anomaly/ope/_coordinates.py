@@ -15,7 +15,7 @@ from sklearn.preprocessing import QuantileTransformer
 from skhep_anomaly._random import seeded_clone
 from skhep_anomaly._validation import iter_slices
 
-__all__ = ["Coordinates", "column_range"]
+__all__ = ["Coordinates"]
 
 _CHUNK_ROWS = 65_536
 
@@ -84,8 +84,3 @@ class Coordinates:
                 "preprocessing must give finite numbers."
             )
         return np.ascontiguousarray(rows, dtype=kind)
-
-
-def column_range(X: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give the smallest and largest value of each column."""
-    return X.min(axis=0).astype(np.float64), X.max(axis=0).astype(np.float64)

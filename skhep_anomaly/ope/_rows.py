@@ -40,6 +40,7 @@ class TrainingRows:
     ) -> None:
         self.X, self.flags = X, flags
         self.normal, self.known = np.flatnonzero(~flags), np.flatnonzero(flags)
+        self._table: Rows | None = None
         self.weight = None if weight is None else weight.copy()
         if self.weight is not None:
             for kind in (self.normal, self.known):
@@ -105,10 +106,11 @@ class TrainingRows:
         return self._rows(dtype, device, self.known)
 
     def _rows(self, dtype: str, device: str, index: NDArray[np.intp]) -> Rows:
-        kind = getattr(torch, dtype)
-        if len(index) == len(self.X):
-            return Rows(self.X, self.weight, dtype=kind, device=device)
-        return Rows(self.X, self.weight, index=index, dtype=kind, device=device)
+        """Give some of the rows; on a GPU all kinds share one copy of the table."""
+        if self._table is None:
+            kind = getattr(torch, dtype)
+            self._table = Rows(self.X, self.weight, dtype=kind, device=device)
+        return self._table if len(index) == len(self.X) else self._table.subset(index)
 
 
 def _given_box(bounds: Any, d: int) -> NDArray[np.float64]:

@@ -158,6 +158,8 @@ class EpsilonScanDisplay:
         """
         values = check_eps(eps)
         _read_groups(y_test, kind_test, known_kinds, anomaly_label)  # before hours of fits
+        if y is None and values[-1] == 1:
+            raise ValueError("y=None: ε = 1 needs known anomalies; leave it out of eps.")
         scores = fit_scores(
             estimator,
             X,

@@ -252,6 +252,12 @@ def test_wrong_seeds(seeds):
         scan(SeededSlider(), seeds=seeds)
 
 
+def test_two_classes_without_labels():
+    """Told before the fits at smaller ε, which may take hours."""
+    with pytest.raises(ValueError, match="y=None: ε = 1 needs known anomalies; leave it out"):
+        EpsilonScanDisplay.from_estimator(Slider(), X_FIT, None, X_TEST, Y_TEST)
+
+
 def test_eps_that_cannot_be_found():
     with pytest.raises(ValueError, match=r"LogisticRegression has 0 parameters named eps \[\]"):
         scan(LogisticRegression())
