@@ -86,16 +86,19 @@ class TrainingRows:
         return box
 
     def pool(self, generator: np.random.Generator) -> NDArray[Any]:
-        """Give normal rows for samplers: all, or 65,536 drawn in proportion to weight."""
-        if self.weight is None and len(self.normal) <= _POOL_ROWS:
-            return self.X[self.normal]
-        share = None
+        """Give normal rows for samplers: all, or 65,536; as often as their weights say.
+
+        Of weights, never more rows than there are: a pool full of copies would pass single rows
+        off as peaks. A row of weight w comes ⌊w⌋ or ⌈w⌉ times (systematic sampling).
+        """
+        n = min(_POOL_ROWS, len(self.normal))
         if self.weight is not None:
-            share = self.weight[self.normal] / len(self.normal)
-            share /= share.sum()
-        size = min(_POOL_ROWS, len(self.normal)) if share is None else _POOL_ROWS
-        chosen = generator.choice(self.normal, size=size, replace=share is not None, p=share)
-        return self.X[np.sort(chosen)]
+            edges = np.cumsum(self.weight[self.normal])
+            places = np.searchsorted(edges, (np.arange(n) + generator.random()) * edges[-1] / n)
+            return self.X[self.normal[places.clip(max=len(edges) - 1)]]
+        if n == len(self.normal):
+            return self.X[self.normal]
+        return self.X[np.sort(generator.choice(self.normal, size=n, replace=False))]
 
     def normal_rows(self, dtype: str, device: str) -> Rows:
         """Give the normal rows for training."""

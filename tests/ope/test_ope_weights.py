@@ -96,6 +96,23 @@ def test_the_pool_follows_the_weights():
     np.testing.assert_array_equal(plain[:, 0], np.arange(30))
 
 
+def test_the_pool_makes_no_peak_of_a_single_row():
+    """Weights near one are next to none: a row comes once or twice, in a pool of as many rows."""
+    weight = np.random.default_rng(0).uniform(0.8, 1.2, 130)
+    rows = TrainingRows(np.arange(130.0)[:, None], np.zeros(130, bool), weight)
+    pool = rows.pool(np.random.default_rng(1))[:, 0]
+    assert len(pool) == 130
+    assert np.unique(pool, return_counts=True)[1].max() <= 2
+
+
+def test_an_outlier_with_a_weight_is_still_the_oddest():
+    rng = np.random.default_rng(0)
+    X, weight = rng.normal(size=(130, 3)).astype(np.float32), rng.uniform(0.8, 1.2, 130)
+    X[7, 1] = 3e38
+    est = OPEClassifier(max_iter=100, random_state=0).fit(X, sample_weight=weight)
+    assert est.score_samples(X).argmin() == 7
+
+
 def test_each_kind_is_divided_by_its_own_weights():
     rows = TrainingRows(np.zeros((4, 1)), np.array([0, 0, 1, 1], bool), np.array([1, 3, 10, 30.0]))
     np.testing.assert_allclose(rows.weight, [0.5, 1.5, 0.5, 1.5])
