@@ -72,7 +72,6 @@ def diagnose(
         log_z = float(per_member.mean())
         every.append(g_box)
         for share, part in getattr(sampler, "parts_", [(1.0, sampler)]):
-            g_pseudo = None
             if part.kind == "reference":
                 g_pseudo = logit(part.sample(_DRAWS).cpu().numpy())
                 every.append(g_pseudo)
@@ -81,7 +80,7 @@ def diagnose(
             else:
                 factor = expit(per_member) if energy_loss == "log1pz" else 1.0
             residual -= (1.0 - eps) * share * factor
-            stats |= part.diagnostics()
+        stats |= sampler.diagnostics()
     return {
         "log_z_": log_z,
         "bias_residual_": float(np.abs(residual).max()),

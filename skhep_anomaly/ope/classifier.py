@@ -144,9 +144,10 @@ default="uniform"
         |E₊σ(−g) − γE₋σ(g) − (1−ε)w|, 0 at the optimum (largest over members); above 0.1 comes a
         ConvergenceWarning.
     energy_scale_ : float
-        Standard deviation of g over normal rows, box and pseudo-anomalies.
+        Standard deviation of g over normal rows, the box and rows of reference samplers.
     sampler_stats_ : dict
-        Diagnostics of the sampler, and means of g on the kinds of rows.
+        Diagnostics of the sampler (of a mixture's parts as ``name__key``), and means of g on the
+        kinds of rows.
 
     Raises
     ------
