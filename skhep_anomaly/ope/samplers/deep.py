@@ -11,7 +11,7 @@ the training engine has to make small.
 
 from __future__ import annotations
 
-import io
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -233,21 +233,17 @@ class DeepSampler(PseudoAnomalySampler):
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        """Write the module down so that it can wake up on another device."""
+        """Put the module on the CPU, as all else."""
         state = super().__getstate__()
-        if "_module" in state:
-            stream = io.BytesIO()
-            torch.save(state["_module"], stream)
-            state["_module"] = stream.getvalue()
+        if "_module" in state and self.low_.device.type != "cpu":
+            state["_module"] = copy.deepcopy(state["_module"]).cpu()
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Bring the module back to where the box is."""
         super().__setstate__(state)
-        if isinstance(state.get("_module"), bytes):
-            stream = io.BytesIO(state["_module"])
-            device = self.low_.device if hasattr(self, "low_") else "cpu"
-            self._module = torch.load(stream, map_location=device, weights_only=False)
+        if hasattr(self, "_module") and hasattr(self, "low_"):
+            self._module.to(self.low_.device)
 
     # ------------------------------------------------------------------------- draws
 
