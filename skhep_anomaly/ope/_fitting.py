@@ -309,7 +309,7 @@ class OPEFitting(SaveMixin, DecisionsMixin, NetEstimator):
 
     def _logits(self, rows: NDArray[Any], *, in_z: bool = False) -> NDArray[np.float64]:
         """Give g of flat rows, standardised already if `in_z`, shape (n, n_members)."""
-        if self.estimator is not None:
+        if hasattr(self, "estimators_"):  # the parameter may have changed since
             return self._in_chunks(
                 lambda z: np.stack([classifier_logit(m, z) for m in self.estimators_], axis=1),
                 rows,

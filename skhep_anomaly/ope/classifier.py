@@ -114,7 +114,7 @@ default="uniform"
     callbacks : list of skorch callbacks, default=None
         An epoch is a round of about 100 steps.
     warm_start : bool, default=False
-        Go on from the present weights of the net.
+        Go on from the present weights of the net, in the coordinates and the box of the first fit.
 
     Attributes
     ----------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from skhep_anomaly import OPEClassifier
 from skhep_anomaly.ope.samplers import HMCSampler
@@ -63,6 +64,14 @@ def test_refused_net_of_another_shape(events):
     scores = est.score_samples(X)
     with pytest.raises(ValueError, match="warm_start=True goes on with the net of the first fit"):
         est.set_params(hidden_layer_sizes=(8,)).fit(X + 1)
+    np.testing.assert_array_equal(est.score_samples(X), scores)
+
+
+def test_parameters_set_after_a_fit_wait_for_the_next(events):
+    X, y = events
+    est = make().fit(X, y)
+    scores = est.score_samples(X)
+    est.set_params(estimator=LogisticRegression())
     np.testing.assert_array_equal(est.score_samples(X), scores)
 
 
