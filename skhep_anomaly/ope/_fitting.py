@@ -133,22 +133,19 @@ class OPEFitting(SaveMixin, DecisionsMixin, NetEstimator):
             preprocessing=self.preprocessing,
             seed=_number(self._seeds[_TRANSFORM]),
         )
-        self.transformers_ = coordinates.steps
+        self.transformers_, self.keeps_shape_ = coordinates.steps, coordinates.keeps_shape
         rows = TrainingRows(coordinates(X), labels.flags, weight)
         self.n_coordinates_ = rows.X.shape[1]
         self.center_, self.scale_ = np.zeros(self.n_coordinates_), np.ones(self.n_coordinates_)
-        if self._standardizes:
+        self.clip_ = np.inf
+        if isinstance(self.preprocessing, str) and self.preprocessing == "standard":
             self.center_, self.scale_ = rows.moments()
+            self.clip_ = _BOUND
         self.box_ = rows.box(self.bounds, self.bounds_pad, self._to_z)
         return rows
 
-    @property
-    def _standardizes(self) -> bool:
-        return isinstance(self.preprocessing, str) and self.preprocessing == "standard"
-
     def _standardizer(self) -> Standardizer:
-        bound = _BOUND if self._standardizes else np.inf
-        return Standardizer(self.center_, self.scale_, bound)
+        return Standardizer(self.center_, self.scale_, self.clip_)
 
     def _to_z(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Standardise flat rows, in their own dtype."""
@@ -304,8 +301,7 @@ class OPEFitting(SaveMixin, DecisionsMixin, NetEstimator):
 
     def _coordinates(self, X: NDArray[Any]) -> NDArray[Any]:
         """Give flat rows before the standardisation."""
-        keeps_shape = self.latent_transform is not None
-        return Coordinates(self.transformers_, keeps_shape=keeps_shape)(X)
+        return Coordinates(self.transformers_, keeps_shape=self.keeps_shape_)(X)
 
     def _logits(self, rows: NDArray[Any], *, in_z: bool = False) -> NDArray[np.float64]:
         """Give g of flat rows, standardised already if `in_z`, shape (n, n_members)."""

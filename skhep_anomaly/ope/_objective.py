@@ -237,7 +237,7 @@ def _deal_out(n: int, shares: list[float]) -> list[int]:
 def _reference_rows(sampler: PseudoAnomalySampler, n: int, n_members: int) -> Tensor:
     """Draw rows of a reference sampler, other ones for each member."""
     rows = sampler.sample(n * n_members)
-    return rows if n_members == 1 else rows.view(n_members, n, -1)
+    return rows if n_members == 1 else rows.reshape(n_members, n, -1)
 
 
 def _stack(parts: list[Tensor], n_members: int) -> Tensor:

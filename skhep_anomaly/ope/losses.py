@@ -32,12 +32,10 @@ from torch.nn import functional
 
 __all__ = [
     "ENERGY_LOSSES",
-    "anomaly_loss",
     "cross_entropy",
     "energy_loss_value",
     "energy_weight",
     "log_mean_exp",
-    "normal_loss",
 ]
 
 ENERGY_LOSSES = ("log1pz", "logz")
@@ -46,17 +44,7 @@ ENERGY_LOSSES = ("log1pz", "logz")
 def cross_entropy(g: Tensor, sign: Tensor) -> tuple[Tensor, Tensor]:
     """Give softplus(s g) and its slope s σ(s g), with s = −1 for normal rows, 1 for anomalies."""
     t = g * sign
-    return functional.softplus(t), t.sigmoid_().mul_(sign)
-
-
-def normal_loss(g: Tensor) -> tuple[Tensor, Tensor]:
-    """Give −log σ(g) of normal rows, and its slope −σ(−g)."""
-    return functional.softplus(-g), -torch.sigmoid(-g)
-
-
-def anomaly_loss(g: Tensor) -> tuple[Tensor, Tensor]:
-    """Give −log(1 − σ(g)) of anomalies, known or pseudo, and its slope σ(g)."""
-    return functional.softplus(g), torch.sigmoid(g)
+    return functional.softplus(t), torch.sigmoid(t).mul_(sign)
 
 
 def log_mean_exp(g: Tensor) -> Tensor:

@@ -191,7 +191,14 @@ class TruncatedSampler(PseudoAnomalySampler):
         return torch.nan_to_num(log_q, nan=least, neginf=least)
 
     def diagnostics(self) -> dict[str, float]:
-        """Give the mass of the learnt density inside the box."""
+        """Give the mass of the learnt density inside the box.
+
+        Returns
+        -------
+        dict of str to float
+            ``mass_inside``: share of the density's own draws that lie in the box; small: most rows
+            are uniform.
+        """
         return {"mass_inside": self.mass_}
 
 
