@@ -75,12 +75,14 @@ CANDIDATES: dict[str, Method] = {
     },
     "OPE corrected, net": ope(reference="gmm"),
     "OPE corrected, trees eps 0.5": trees(reference="gmm"),
+    "OPE corrected, trees ridge .1": trees(reference="gmm", sampler_params={"reg_covar": 0.1}),
 }
 FIXED = "OPE trees, depth 3 eps 0.95 penalty 100, mean of 5"  # held against all peers
 QUOTED: list[str] = [
     "cross-entropy, decay 3e-2",
     FIXED,
     "OPE corrected, net",
+    "OPE corrected, trees ridge .1",
     *(f"OPE {name}, as it comes" for name in ("uniform", "hmc", "rmsprop", "deep")),
 ]
 

@@ -42,6 +42,7 @@ SHORT = {
     "OPE rmsprop, as it comes": "OPE rmsprop",
     "OPE deep, as it comes": "OPE deep",
     "OPE corrected, net": "OPE, reference correction",
+    "OPE corrected, trees ridge .1": "OPE trees, reference correction",
     FIXED: "**OPE trees** (fixed setting)",
 }
 
