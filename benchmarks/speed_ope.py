@@ -12,7 +12,7 @@ with the binding of the sampler (a Gaussian mixture or a flow is fitted there), 
 threshold. K = 128 known anomalies: 256 rows a step for cross-entropy, 384 with pseudo-anomalies;
 one class (K = 0): 256 rows a step, against cross-entropy with K = 128.
 
-    python benchmarks/speed_ope.py [--repeats 7] [--part steps|memory] [--table]
+    python benchmarks/speed_ope.py [--repeats 7] [--part steps|memory] [--case NAME] [--table]
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from speed_detectors import summary as ratios
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "speed_ope.json"
-N_NORMAL, STEPS, BATCH = 6_000, 2_000, 128
+N_NORMAL, STEPS, BATCH = 6_000, 1_000, 128
 PLAIN = "cross-entropy"
 TORCH = "cross-entropy, plain torch"
 ALLOWED = {
@@ -124,16 +124,24 @@ class Case:
         return cpu(train)
 
 
-def part_steps(repeats: int) -> dict[str, Any]:
-    """CPU seconds of 2,000 steps and of the fit around them."""
-    out = {}
-    for d in (2, 28):
-        plain = Case(d, BATCH)
-        out[f"d={d}, K=128"] = measure(plain, list(KINDS), repeats)
-        out[f"d={d}, K=20"] = measure(Case(d, 20), list(KINDS), repeats)
-        alone = [name for name in KINDS if name != PLAIN]
-        out[f"d={d}, one class"] = measure(Case(d, 0), alone, repeats, plain)
-    return out
+def part_steps(repeats: int, cases: list[str]) -> dict[str, Any]:
+    """CPU seconds of the steps and of the fit around them, case by case."""
+    return {name: CASES[name](repeats) for name in cases}
+
+
+def one_case(d: int, known: int, repeats: int) -> Any:
+    """All contenders on rows of one kind; one class is held against cross-entropy with labels."""
+    if known:
+        return measure(Case(d, known), list(KINDS), repeats)
+    alone = [name for name in KINDS if name != PLAIN]
+    return measure(Case(d, 0), alone, repeats, Case(d, BATCH))
+
+
+CASES: dict[str, Callable[[int], Any]] = {
+    f"d={d}, {f'K={known}' if known else 'one class'}": partial(one_case, d, known)
+    for d in (28, 2)
+    for known in (BATCH, 20, 0)
+}
 
 
 def measure(case: Case, names: list[str], repeats: int, plain: Case | None = None) -> Any:
@@ -175,7 +183,7 @@ print(X.nbytes / 2**20, fitted - before, peak() - before, seconds)
 """
 
 
-def part_memory(repeats: int) -> dict[str, Any]:
+def part_memory(repeats: int, cases: list[str]) -> dict[str, Any]:
     """Peak resident memory of a million rows of 28 features beyond the data (MiB)."""
     out = {}
     for name, labels in (("uniform", True), ("hmc", True), ("hmc", False), ("uniform", False)):
@@ -227,19 +235,22 @@ def cell(found: dict[str, Any] | None) -> str:
 
 
 def main() -> None:
-    """Measure the parts asked for and keep the others' last results."""
+    """Measure the parts and cases asked for, one after the other, and keep the others' results."""
     from skhep_anomaly.report import machine_summary, package_versions
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--part", choices=list(PARTS), action="append")
+    parser.add_argument("--case", choices=list(CASES), action="append")
     parser.add_argument("--table", action="store_true", help="print what is there already")
     options = parser.parse_args()
     torch.set_num_threads(1)
     stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    if not options.table:
-        for name in options.part or PARTS:
-            stored[name] = PARTS[name](options.repeats)
+    todo = [] if options.table else options.part or list(PARTS)
+    for name in todo:
+        for case in options.case or CASES if name == "steps" else [""]:
+            found = PARTS[name](options.repeats, [case])
+            stored[name] = {**stored.get(name, {}), **found}
             stored["machine"], stored["versions"] = machine_summary(), package_versions()
             RESULTS.parent.mkdir(exist_ok=True)
             RESULTS.write_text(json.dumps(stored, indent=1) + "\n")
