@@ -13,11 +13,11 @@ from sklearn.base import OutlierMixin
 
 from skhep_anomaly._validation import check_weights, weighted_quantile
 
-__all__ = ["OffsetMixin", "normality"]
+__all__ = ["OffsetMixin", "ScoreMixin", "normality"]
 
 
-class OffsetMixin(OutlierMixin):  # type: ignore[misc]
-    """Gives what follows from ``score_samples`` and ``offset_``."""
+class ScoreMixin:
+    """Gives what follows from ``score_samples`` alone, for detectors and classifiers."""
 
     offset_: float
 
@@ -38,34 +38,6 @@ class OffsetMixin(OutlierMixin):  # type: ignore[misc]
         ndarray of shape (n_samples,)
         """
         return -self.score_samples(X)
-
-    def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Give ``score_samples(X) - offset_``: below zero = outlier.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-        """
-        return self.score_samples(X) - self.offset_
-
-    def predict(self, X: Any) -> NDArray[np.int64]:
-        """Tell inliers (+1) from outliers (−1); a score equal to ``offset_`` is an inlier.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-        """
-        return np.where(self.decision_function(X) < 0, -1, 1)
 
     def set_threshold(self, X: Any, *, fpr: float, sample_weight: Any = None) -> Self:
         """Move ``offset_`` so that a share `fpr` of the (normal) rows `X` is flagged.
@@ -95,6 +67,38 @@ class OffsetMixin(OutlierMixin):  # type: ignore[misc]
         weight = check_weights(sample_weight, score, owner=type(self).__name__)
         self.offset_ = float(weighted_quantile(score, fpr, weight))
         return self
+
+
+class OffsetMixin(ScoreMixin, OutlierMixin):  # type: ignore[misc]
+    """Gives an outlier detector's decisions from ``score_samples`` and ``offset_``."""
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Give ``score_samples(X) - offset_``: below zero = outlier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """Tell inliers (+1) from outliers (−1); a score equal to ``offset_`` is an inlier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
 
 
 def normality(estimator: Any) -> Any:
