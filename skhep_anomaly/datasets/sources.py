@@ -50,3 +50,21 @@ TOY = {
     "licence": "BSD-3-Clause",
     "url": "none",
 }
+
+GEANT4_SHOWERS = {
+    "citation": (
+        "skhep_anomaly, simulated with Geant4 11.4 (S. Agostinelli et al. (2003). Nuclear "
+        "Instruments and Methods A 506, 250) in the set-up of V. Chekalina et al., "
+        "arXiv:1812.01319."
+    ),
+    "doi": "10.1016/S0168-9002(03)01368-8",
+    "licence": "BSD-3-Clause (the showers; Geant4 itself: Geant4 Software License)",
+    "url": "https://geant4.web.cern.ch",
+}
+
+USER_FILE = {
+    "citation": "a file of the user; cite its authors",
+    "doi": "unknown",
+    "licence": "unknown",
+    "url": "unknown",
+}
