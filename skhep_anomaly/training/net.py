@@ -58,6 +58,9 @@ class Net(NeuralNet):  # type: ignore[misc]
     max_steps : int, default=None
         Steps in all, dealt out evenly to the epochs, which then are no passes over the rows; None:
         an epoch is one pass.
+    max_time : float, default=None
+        Seconds after which the epoch at hand is the last; the schedule follows the clock where that
+        is ahead of the steps, so that two such fits differ.
     **kwargs
         Of ``skorch.NeuralNet``.
 
@@ -84,6 +87,7 @@ class Net(NeuralNet):  # type: ignore[misc]
         tol: float = 1e-4,
         bar: str | None = None,
         max_steps: int | None = None,
+        max_time: float | None = None,
         **kwargs: Any,
     ) -> None:
         self.seeds = seeds
@@ -93,6 +97,7 @@ class Net(NeuralNet):  # type: ignore[misc]
         self.tol = tol
         self.bar = bar
         self.max_steps = max_steps
+        self.max_time = max_time
         defaults: dict[str, Any] = {
             "optimizer": torch.optim.Adam,
             "optimizer__fused": True,
@@ -143,7 +148,7 @@ class Net(NeuralNet):  # type: ignore[misc]
         epochs = self.max_epochs if epochs is None else epochs
         batches = Batches(train, self.batch_size, self.shuffle_)
         total = epochs * len(batches) if self.max_steps is None else self.max_steps
-        self._n_done, self._n_planned = 0, max(1, total)
+        self._n_done, self._n_planned, self._began = 0, max(1, total), time.monotonic()
         self._best = BestState(self.module_, self.patience if valid is not None else None, self.tol)
         run = self._epoch_with_events if self._has_batch_events() else self._epoch
         with progress_bar(self.bar, epochs) as bar:
@@ -151,7 +156,7 @@ class Net(NeuralNet):  # type: ignore[misc]
                 for k in range(epochs):
                     if self.max_steps is not None:
                         batches.steps = total * (k + 1) // epochs - total * k // epochs
-                    if self._one_epoch(run, batches, train, valid, bar):
+                    if self._one_epoch(run, batches, train, valid, bar) or self._elapsed >= 1.0:
                         break
             except KeyboardInterrupt:
                 self.interrupted_ = True
@@ -270,7 +275,14 @@ class Net(NeuralNet):  # type: ignore[misc]
 
     @property
     def _progress(self) -> float:
-        return self._n_done / self._n_planned if self.planned else 1.0
+        if not self.planned:
+            return 1.0
+        return min(1.0, max(self._n_done / self._n_planned, self._elapsed))
+
+    @property
+    def _elapsed(self) -> float:
+        """Share of `max_time` that has passed."""
+        return 0.0 if self.max_time is None else (time.monotonic() - self._began) / self.max_time
 
     def _clip_gradient(self) -> None:
         if self.max_grad_norm is None:

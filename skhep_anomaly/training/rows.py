@@ -37,6 +37,8 @@ class Rows(Dataset[Batch]):
         Dtype of the batches; None: that of `X`.
     device : str, default="cpu"
         Device of the batches.
+    conditions : ndarray of shape (n, k), default=None
+        Numbers put in front of the flattened rows of the batches.
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class Rows(Dataset[Batch]):
         index: NDArray[np.intp] | None = None,
         dtype: torch.dtype | None = None,
         device: str | torch.device = "cpu",
+        conditions: NDArray[Any] | None = None,
     ) -> None:
         self.X, self.weight, self.index = X, weight, index
+        self.conditions = conditions
         self.dtype = dtype or (torch.float64 if X.dtype == np.float64 else torch.float32)
         self.device = torch.device(device)
         self._resident = self._move_to_gpu()
@@ -59,7 +63,15 @@ class Rows(Dataset[Batch]):
         free, _ = torch.cuda.mem_get_info(self.device)
         if self.X.size * self.dtype.itemsize > free // 4:
             return None
-        return torch.from_numpy(np.array(self.X)).to(self.device, self.dtype)
+        return self._joined(np.arange(len(self.X))).to(self.device, self.dtype)
+
+    def _joined(self, chosen: NDArray[np.intp]) -> Tensor:
+        """Give chosen rows of the caller's array as a tensor, with their conditions in front."""
+        rows = torch.from_numpy(self.X.take(chosen, axis=0))
+        if self.conditions is None:
+            return rows
+        front = torch.from_numpy(self.conditions.take(chosen, axis=0)).to(rows.dtype)
+        return torch.cat([front, rows.flatten(1)], dim=1)
 
     def __len__(self) -> int:
         return len(self.X) if self.index is None else len(self.index)
@@ -74,7 +86,7 @@ class Rows(Dataset[Batch]):
         if self._resident is not None:
             x = self._resident[torch.from_numpy(chosen).to(self.device)]
         else:
-            x = torch.from_numpy(self.X.take(chosen, axis=0)).to(self.device, self.dtype)
+            x = self._joined(chosen).to(self.device, self.dtype)
         if self.weight is None:
             return x, None
         weight = torch.from_numpy(self.weight.take(chosen)).to(self.device, self.dtype)

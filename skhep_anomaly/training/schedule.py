@@ -8,6 +8,7 @@ from collections.abc import Callable
 __all__ = ["SCHEDULES"]
 
 _WARM_UP = 0.05
+_FLAT = 0.3
 
 
 def _constant(progress: float) -> float:
@@ -21,4 +22,13 @@ def _cosine(progress: float) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * (progress - _WARM_UP) / (1.0 - _WARM_UP)))
 
 
-SCHEDULES: dict[str, Callable[[float], float]] = {"constant": _constant, "cosine": _cosine}
+def _linear(progress: float) -> float:
+    """Stay constant for 30 % of the steps, then fall on a line to 1 %."""
+    return 1.0 if progress < _FLAT else 1.0 - 0.99 * (progress - _FLAT) / (1.0 - _FLAT)
+
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": _constant,
+    "cosine": _cosine,
+    "linear": _linear,
+}
