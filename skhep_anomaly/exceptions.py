@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __all__ = [
     "CheckpointWarning",
+    "ExtrapolationWarning",
     "ModeCollapseWarning",
     "ModelFileError",
     "SimulatorError",
@@ -41,6 +42,10 @@ class SimulatorError(RuntimeError):
 
 class ModeCollapseWarning(UserWarning):
     """A generator gives (nearly) the same output for every latent vector."""
+
+
+class ExtrapolationWarning(UserWarning):
+    """A generator is asked for events outside the conditions that it was trained on."""
 
 
 class CheckpointWarning(UserWarning):

@@ -69,9 +69,11 @@ class LogitNet(nn.Module):
 
     value = forward
 
-    @torch.no_grad()
     def value_and_grad(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Give g and ∇_z g, of the shapes of `forward` and of `z` led by the members."""
+        if torch.is_grad_enabled():  # to ask costs less than to switch it off once more
+            with torch.no_grad():
+                return self.value_and_grad(z)
         if self.n_members == 1 and z.dim() == 3:
             return _one_member(self.value_and_grad, z)
         kept = self.net.tape(z)

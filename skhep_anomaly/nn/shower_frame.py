@@ -13,7 +13,7 @@ frame is exactly equivariant, without copies of the training showers.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -57,7 +57,7 @@ class PlainFrame(nn.Module):
 
     def __init__(self, shape: tuple[int, int]) -> None:
         super().__init__()
-        self.shape = self.map_shape = tuple(shape)
+        self.shape = self.map_shape = (shape[0], shape[1])
         self.register_buffer("center", torch.zeros(N_CONDITIONS, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(N_CONDITIONS, dtype=torch.float64))
 
@@ -66,7 +66,7 @@ class PlainFrame(nn.Module):
         """Cells of the calorimeter."""
         return self.shape[0] * self.shape[1]
 
-    def learn(self, conditions: NDArray[np.float64], weight: NDArray[np.float64] | None) -> None:
+    def learn(self, conditions: NDArray[Any], weight: NDArray[np.float64] | None) -> None:
         """Take centre and scale of the conditions in the frame from training rows."""
         u = self.unscaled(torch.from_numpy(np.asarray(conditions, np.float64)))[0].numpy()
         mean = np.average(u, axis=0, weights=weight)
@@ -79,6 +79,10 @@ class PlainFrame(nn.Module):
         p, tx, ty, x, y = split_conditions(conditions)
         places = torch.arange(self.n_cells, device=conditions.device)
         return torch.stack([p.log(), tx, ty, x, y], dim=1), places.expand(len(p), -1)
+
+    def scaled(self, conditions: Tensor) -> Tensor:
+        """Give the scaled conditions (n, 5) alone."""
+        return ((self.unscaled(conditions)[0] - self.center) / self.scale).float()
 
     def forward(self, conditions: Tensor) -> Framed:
         """Bring conditions (n, 5) [GeV, cm] into the frame."""

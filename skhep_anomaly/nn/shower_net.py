@@ -5,8 +5,8 @@
     cells = t · (R·E·f / Σt)^β,   β = σ(b₀ + b₁ ln E)
 
 with z, ε standard normal, E the energy [MeV], f the visible fraction, m the logarithm of the mean
-map and c the conditions in the frame. Without noise the cells add up to R·E·f exactly; with it β says how much of the noise's
-own fluctuation of the sum is taken back.
+map and c the conditions in the frame. Without noise the cells add up to R·E·f exactly; with it β
+says how much of the noise's own fluctuation of the sum is taken back.
 """
 
 from __future__ import annotations

@@ -1,0 +1,5 @@
+"""Generators: estimators that make events."""
+
+from skhep_anomaly.generators.calogan import CaloGANGenerator
+
+__all__ = ["CaloGANGenerator"]

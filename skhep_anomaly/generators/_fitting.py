@@ -1,0 +1,197 @@
+"""How a shower generator is built and trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_consistent_length
+
+from skhep_anomaly._device import resolve_device
+from skhep_anomaly._random import numpy_generator, torch_generator
+from skhep_anomaly._validation import InvalidParameterError, check_weights
+from skhep_anomaly.generators._conditions import CONDITION_NAMES, check_conditions
+from skhep_anomaly.generators._images import check_images
+from skhep_anomaly.generators._parts import EnergyScoreLoss, ShowerParts
+from skhep_anomaly.nn.cell_noise import TableNoise
+from skhep_anomaly.nn.shower_frame import PlainFrame, ShowerFrame
+from skhep_anomaly.nn.shower_net import GaussianNoise, MLPTrunk, ResponseHead, ShowerNet
+from skhep_anomaly.nn.shower_score import ShowerScore
+from skhep_anomaly.persistence import SaveMixin
+from skhep_anomaly.training import AdversarialNet, NetEstimator, Objective, Player, Rows
+
+__all__ = ["ShowerFitting"]
+
+_STEPS, _ROUND = 8_000, 100
+_BETAS = (0.9, 0.99)
+_LEARN_ROWS = 20_000  # showers that moments are taken from
+_KEPT_CONDITIONS = 10_000
+_RARE = (0.01, 0.05)  # occupancy of cells whose deposits are single ones
+_FEWEST_RARE = 100
+_WEIGHTS, _TABLE, _ROWS = 0, 2, 3  # what the seeds of a fit are for
+
+
+class ShowerFitting(SaveMixin, NetEstimator):
+    """What `CaloGANGenerator` does between its parameters and its showers."""
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "net_" in vars(self)
+
+    def _check_settings(self) -> None:
+        shape, geometry = tuple(self.shape), tuple(self.geometry)
+        if len(shape) != 2 or not all(isinstance(n, int | np.integer) and n >= 2 for n in shape):
+            raise InvalidParameterError(
+                f"The 'shape' parameter of {type(self).__name__} must be two ints (nx, ny) in the "
+                f"range [2, inf). Got {self.shape!r} instead."
+            )
+        numbers = all(isinstance(value, int | float | np.number) for value in geometry)
+        if len(geometry) != 2 or not numbers or geometry[0] <= 0 or geometry[1] < 0:
+            raise InvalidParameterError(
+                f"The 'geometry' parameter of {type(self).__name__} must be (cell width > 0, "
+                f"depth >= 0) in cm. Got {self.geometry!r} instead."
+            )
+
+    # ------------------------------------------------------------- building
+
+    def _make_generator(self) -> ShowerNet:
+        shape = tuple(int(n) for n in self.shape)
+        cell, depth = self.geometry
+        frame: PlainFrame = PlainFrame(shape)  # type: ignore[arg-type]
+        if self.frame == "canonical":
+            frame = ShowerFrame(shape, float(cell), float(depth))  # type: ignore[arg-type]
+        noise: torch.nn.Module | None = None
+        if self.cell_noise is not None:
+            noise = TableNoise(frame.map_shape) if self.cell_noise == "table" else GaussianNoise()
+        response = ResponseHead(self.latent_dim) if self.response == "head" else None
+        n_map = frame.map_shape[0] * frame.map_shape[1]
+        trunk = MLPTrunk(self.latent_dim, self.hidden_layer_sizes, n_map)
+        return ShowerNet(frame, trunk, int(self.latent_dim), noise=noise, response=response)
+
+    def _make_net(self) -> AdversarialNet:
+        parts = ShowerParts(self._make_generator(), ShowerScore(tuple(self.shape)))  # type: ignore[arg-type]
+        net = AdversarialNet(
+            parts.to(self.device_), Objective(), players=self._players(), **self._net_options()
+        )
+        return net.initialize()
+
+    def _players(self) -> list[Player]:
+        options = {"betas": _BETAS}
+        return [
+            Player(
+                "generator",
+                ("generator",),
+                EnergyScoreLoss(),
+                options=options,
+                ema_decay=self.ema,
+            )
+        ]
+
+    def _reset_weights(self, generator: torch.Generator) -> None:
+        net = self.net_.module_.generator
+        net.trunk.reset(generator)
+        if net.response is not None:
+            net.response.reset(generator)
+
+    def _net_options(self) -> dict[str, Any]:
+        return {**super()._net_options(), "max_time": self.max_time}
+
+    # ------------------------------------------------------------------ fit
+
+    def _read(
+        self, X: Any, y: Any, sample_weight: Any
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64] | None]:
+        """Check training rows, and drop those of weight zero."""
+        owner = type(self).__name__
+        conditions = check_conditions(X, owner)
+        images = check_images(y, self.shape, owner)
+        check_consistent_length(conditions, images)
+        weight = check_weights(sample_weight, conditions, owner=owner)
+        if weight is None or weight.all():
+            return conditions, images, weight
+        keep = weight > 0
+        return conditions[keep], images[keep], weight[keep] / weight[keep].mean()
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, *, resume: bool, partial: bool) -> None:
+        self._check_settings()
+        device = resolve_device(self.device)
+        conditions, images, weight = self._read(X, y, sample_weight)
+        if resume:
+            self._check_same_net()
+        else:
+            self._start(conditions, images, weight, device)
+        self.net_.planned = not partial
+        rows = Rows(images, weight, dtype=torch.float32, device=self.device_, conditions=conditions)
+        self._train(lambda: self._run(rows, partial), lambda: None)
+        self.n_iter_ = len(self.history_)
+
+    def _run(self, rows: Rows, partial: bool) -> bool:
+        if partial or self.max_epochs is not None:
+            self.net_.max_steps = None
+            return self._run_net(rows, 1 if partial else int(self.max_epochs))
+        self.net_.max_steps = _STEPS
+        return self._run_net(rows, _STEPS // _ROUND)
+
+    def _start(
+        self,
+        conditions: NDArray[np.float32],
+        images: NDArray[np.float32],
+        weight: NDArray[np.float64] | None,
+        device: str,
+    ) -> None:
+        """Set up a new fit: what is learnt in closed form, and first weights."""
+        self._settle_on(images, device)
+        self.dtype_ = "float32"
+        self.n_features_in_ = len(CONDITION_NAMES)
+        self.feature_names_in_ = np.array(CONDITION_NAMES, dtype=object)
+        self.net_ = self._make_net()
+        chosen = _some(len(images), _LEARN_ROWS, numpy_generator(self._seeds[_ROWS]))
+        some = None if weight is None else weight[chosen]
+        self._learn(conditions[chosen], images[chosen], some)
+        self._reset_weights(torch_generator(self._seeds[_WEIGHTS]))
+
+    def _learn(
+        self,
+        conditions: NDArray[np.float32],
+        images: NDArray[np.float32],
+        weight: NDArray[np.float64] | None,
+    ) -> None:
+        module = self.net_.module_
+        net: ShowerNet = module.generator
+        net.frame.learn(conditions, weight)
+        c, y = torch.from_numpy(conditions), torch.from_numpy(images)
+        w = None if weight is None else torch.from_numpy(weight).float()
+        c, y = c.to(self.device_), y.to(self.device_)
+        net.learn(c, y, None if w is None else w.to(self.device_))
+        framed = net.frame(c)
+        module.score.summary.learn(y, framed.c, framed.energy)
+        if isinstance(net.noise, TableNoise):
+            spectrum = _single_deposits(framed.cells.cpu().numpy(), images)
+            net.noise.start(spectrum, numpy_generator(self._seeds[_TABLE]))
+        kept = conditions[:_KEPT_CONDITIONS]
+        self.conditions_ = kept
+        u = net.frame(torch.from_numpy(kept).to(self.device_)).c
+        self.c_low_ = u.amin(dim=0).cpu().numpy()
+        self.c_high_ = u.amax(dim=0).cpu().numpy()
+
+
+def _some(n: int, most: int, generator: np.random.Generator) -> NDArray[np.intp]:
+    """Give up to `most` row numbers in order."""
+    if n <= most:
+        return np.arange(n)
+    return np.sort(generator.choice(n, size=most, replace=False))
+
+
+def _single_deposits(cells: NDArray[np.int64], images: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Give the deposits [MeV] of cells that are hit so rarely that each is one deposit."""
+    n_map = int(cells.max()) + 1
+    hit = images > 0
+    occupancy = np.bincount(cells.ravel(), hit.ravel(), n_map)
+    occupancy = occupancy / np.bincount(cells.ravel(), minlength=n_map).clip(min=1)
+    rare = (occupancy > _RARE[0]) & (occupancy < _RARE[1])
+    deposits = images[hit & rare[cells]].astype(np.float64)
+    if len(deposits) >= _FEWEST_RARE:
+        return deposits
+    hits = np.sort(images[hit].astype(np.float64))  # dense images: their smaller half
+    return hits[: max(1, len(hits) // 2)] if len(hits) else np.ones(1)
