@@ -25,11 +25,12 @@ from scipy.special import ndtr
 from scipy.stats import gamma
 from torch import Tensor, nn
 
-__all__ = ["TableNoise", "compound_poisson_table", "table_lookup"]
+__all__ = ["E_GRID", "L_GRID", "THRESHOLD", "TableNoise", "compound_poisson_table", "table_lookup"]
 
 THRESHOLD = 0.05  # T₀ [MeV]
 _L_LOW, _L_HIGH, _L_STEP = -7.0, 13.0, 0.5
 _E_HIGH, _E_STEP = 3.75, 0.0625
+L_GRID, E_GRID = (_L_LOW, _L_STEP), (-_E_HIGH, _E_STEP)  # first knot, step
 _DRAWS, _MANY = 40_000, 40.0
 
 
@@ -134,9 +135,13 @@ class TableNoise(nn.Module):
 
     def mixed(self, eps: Tensor, cells: Tensor, shape: Any) -> Tensor:
         """Mix each ε with its neighbours', and scale it."""
-        own = torch.rsqrt(1.0 + 4.0 * self.mixing.square()) * self.log_scale.exp()
-        around = own * self.mixing
+        own, around = self.weights()
         return own[cells] * eps + around[cells] * _neighbours(eps, shape)
+
+    def weights(self) -> tuple[Tensor, Tensor]:
+        """Give for each cell of the map the weights of its own ε and of its neighbours'."""
+        own = torch.rsqrt(1.0 + 4.0 * self.mixing.square()) * self.log_scale.exp()
+        return own, own * self.mixing
 
 
 def _neighbours(eps: Tensor, shape: Any) -> Tensor:
