@@ -1,6 +1,6 @@
 """Critic of showers: log-scaled cells and scaled conditions to a score, or to features.
 
-Cells enter as ln(1 + cell/unit), so that the halo of a shower weighs beside its core; conditions
+Cells enter as ln(1 + cell/MeV), so that the halo of a shower weighs beside its core; conditions
 c enter every layer. One output is the critic of a Wasserstein, least-squares or hinge loss, k
 outputs are the features h of the Cramér loss. As in Chekalina et al. (2018), arXiv:1812.01319, a
 regressor's guess of the conditions may enter as well, by its difference from the true ones.
@@ -18,22 +18,9 @@ from skhep_anomaly.nn.cell_net import CellNet
 __all__ = ["ShowerCritic", "log_cells"]
 
 
-def log_cells(cells: Tensor, unit: float = 1.0) -> Tensor:
-    """Give ln(1 + cell/unit).
-
-    Parameters
-    ----------
-    cells : Tensor
-        Deposits [MeV], ≥ 0.
-    unit : float, default=1.0
-        Deposit [MeV] at which the scale turns from linear to logarithmic; smaller gives the halo
-        more weight.
-
-    Returns
-    -------
-    Tensor of the shape of `cells`
-    """
-    return torch.log1p(cells / unit)
+def log_cells(cells: Tensor) -> Tensor:
+    """Give ln(1 + cell/MeV) of deposits [MeV] ≥ 0."""
+    return torch.log1p(cells)
 
 
 class ShowerCritic(nn.Module):
@@ -49,8 +36,8 @@ class ShowerCritic(nn.Module):
         Width of the scaled conditions c.
     n_features : int, default=1
         Outputs: 1 for a score (higher = more like the data), more for the Cramér loss.
-    n_errors : int, default=0
-        Width of a regressor's errors, where it has a say.
+    error_weight : float, default=0.0
+        λ of the errors of a regressor of the conditions; 0: it has no say.
     widths : sequence of int, default=None
         Hidden units or channels; None: 256, 256 or 32, 64, 128.
     spectral_norm : bool, default=False
@@ -71,15 +58,16 @@ class ShowerCritic(nn.Module):
         n_conditions: int = 5,
         n_features: int = 1,
         *,
-        n_errors: int = 0,
+        error_weight: float = 0.0,
         widths: Sequence[int] | None = None,
         spectral_norm: bool = False,
     ) -> None:
         super().__init__()
+        self.error_weight = float(error_weight)
         self.net = CellNet(
             kind,
             shape,
-            n_conditions + n_errors,
+            n_conditions * (2 if error_weight else 1),
             n_features,
             widths=widths,
             spectral_norm=spectral_norm,
@@ -98,8 +86,8 @@ class ShowerCritic(nn.Module):
             Log-scaled cells.
         c : Tensor of shape (n, n_conditions)
             Scaled conditions.
-        errors : Tensor of shape (n, n_errors), default=None
-            Regressor's guess less the truth.
+        errors : Tensor of shape (n, n_conditions), default=None
+            λ times the regressor's guess less the truth, where it has a say.
 
         Returns
         -------

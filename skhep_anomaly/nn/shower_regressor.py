@@ -25,6 +25,7 @@ from skhep_anomaly.nn.shower_frame import PlainFrame
 __all__ = ["ShowerRegressor"]
 
 _N_TARGETS = 5
+_LAST = 0.1  # training starts near the guess of the mean
 
 
 class ShowerRegressor(nn.Module):
@@ -36,8 +37,6 @@ class ShowerRegressor(nn.Module):
         Layers.
     shape : tuple of int, default=(30, 30)
         Cells (nx, ny) of the calorimeter.
-    unit : float, default=1.0
-        Deposit [MeV] at which the scale of the cells turns logarithmic.
     widths : sequence of int, default=None
         Hidden units or channels; None: 256, 256 or 32, 64, 128.
 
@@ -59,11 +58,9 @@ class ShowerRegressor(nn.Module):
         kind: str = "mlp",
         shape: tuple[int, int] = (30, 30),
         *,
-        unit: float = 1.0,
         widths: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
-        self.unit = float(unit)
         self.targets = PlainFrame(shape)
         self.net = CellNet(kind, shape, 0, _N_TARGETS, widths=widths)
 
@@ -72,8 +69,10 @@ class ShowerRegressor(nn.Module):
         self.targets.learn(conditions, weight)
 
     def reset(self, generator: torch.Generator) -> None:
-        """Draw new weights from `generator`; the scale of the targets stays."""
+        """Draw new weights from `generator`, small ones at the end; the targets' scale stays."""
         self.net.reset(generator)
+        with torch.no_grad():
+            self.net.layers[-1].weight.mul_(_LAST)  # type: ignore[operator,union-attr]
 
     def forward(self, logs: Tensor) -> Tensor:
         """Map log-scaled cells (n, nx·ny) to guesses of t (n, 5)."""
@@ -86,7 +85,7 @@ class ShowerRegressor(nn.Module):
 
     def loss_per_row(self, cells: Tensor, conditions: Tensor) -> Tensor:
         """Give the mean squared error of each row (n,), for cells [MeV]."""
-        return self.errors(log_cells(cells, self.unit), conditions).square().mean(dim=1)
+        return self.errors(log_cells(cells), conditions).square().mean(dim=1)
 
     def predict_conditions(self, cells: Tensor) -> Tensor:
         """Guess conditions.
@@ -101,7 +100,7 @@ class ShowerRegressor(nn.Module):
         Tensor of shape (n, 5), float64
             px, py, pz [GeV], x, y [cm].
         """
-        t = self(log_cells(cells, self.unit)).double()
+        t = self(log_cells(cells)).double()
         log_p, tx, ty, x, y = (t * self.targets.scale + self.targets.center).unbind(1)
         pz = log_p.exp() / (1.0 + tx.square() + ty.square()).sqrt()
         return torch.stack([pz * tx, pz * ty, pz, x, y], dim=1)

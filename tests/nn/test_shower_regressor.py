@@ -64,16 +64,10 @@ def test_errors_are_guess_less_truth():
     regressor, rows = made(), conditions(6)
     regressor.learn(rows, None)
     cells, truth = torch.rand(6, 9), torch.from_numpy(rows)
-    logs = log_cells(cells, regressor.unit)
+    logs = log_cells(cells)
     errors = regressor.errors(logs, truth)
     torch.testing.assert_close(errors, regressor(logs) - regressor.targets(truth).c)
     torch.testing.assert_close(regressor.loss_per_row(cells, truth), errors.square().mean(dim=1))
-
-
-def test_the_unit_of_the_cells():
-    fine, coarse = made(unit=0.5), made(unit=2.0)
-    cells = torch.rand(4, 9)
-    torch.testing.assert_close(fine.predict_conditions(cells), coarse.predict_conditions(4 * cells))
 
 
 def test_weights_of_the_targets():
