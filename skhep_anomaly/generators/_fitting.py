@@ -28,9 +28,10 @@ _STEPS, _ROUND = 8_000, 100
 _BETAS = (0.9, 0.99)
 _LEARN_ROWS = 20_000  # showers that moments are taken from
 _KEPT_CONDITIONS = 10_000
+_LOW_ROWS = 4_000  # showers that the map of small deposits is learnt from
 _RARE = (0.01, 0.05)  # occupancy of cells whose deposits are single ones
 _FEWEST_RARE = 100
-_WEIGHTS, _TABLE, _ROWS = 0, 2, 3  # what the seeds of a fit are for
+_WEIGHTS, _TABLE, _ROWS, _LOW = 0, 2, 3, 5  # what the seeds of a fit are for
 
 
 class ShowerFitting(SaveMixin, NetEstimator):
@@ -69,8 +70,13 @@ class ShowerFitting(SaveMixin, NetEstimator):
         trunk = MLPTrunk(self.latent_dim, self.hidden_layer_sizes, n_map)
         return ShowerNet(frame, trunk, int(self.latent_dim), noise=noise, response=response)
 
+    def _make_score(self) -> ShowerScore:
+        cell, depth = self.geometry
+        nx, ny = self.shape
+        return ShowerScore((int(nx), int(ny)), float(cell), float(depth))
+
     def _make_net(self) -> AdversarialNet:
-        parts = ShowerParts(self._make_generator(), ShowerScore(tuple(self.shape)))  # type: ignore[arg-type]
+        parts = ShowerParts(self._make_generator(), self._make_score())
         net = AdversarialNet(
             parts.to(self.device_), Objective(), players=self._players(), **self._net_options()
         )
@@ -123,7 +129,9 @@ class ShowerFitting(SaveMixin, NetEstimator):
             self._start(conditions, images, weight, device)
         self.net_.planned = not partial
         rows = Rows(images, weight, dtype=torch.float32, device=self.device_, conditions=conditions)
-        self._train(lambda: self._run(rows, partial), lambda: None)
+        self._train(
+            lambda: self._run(rows, partial), lambda: self._finish(conditions, images, weight)
+        )
         self.n_iter_ = len(self.history_)
 
     def _run(self, rows: Rows, partial: bool) -> bool:
@@ -132,6 +140,27 @@ class ShowerFitting(SaveMixin, NetEstimator):
             return self._run_net(rows, 1 if partial else int(self.max_epochs))
         self.net_.max_steps = _STEPS
         return self._run_net(rows, _STEPS // _ROUND)
+
+    def _finish(
+        self,
+        conditions: NDArray[np.float32],
+        images: NDArray[np.float32],
+        weight: NDArray[np.float64] | None,
+    ) -> None:
+        """Put the smallest deposits right, from showers under conditions of the training."""
+        net: ShowerNet = self.net_.module_.generator
+        if net.noise is None:
+            return
+        rng = numpy_generator(self._seeds[_LOW])
+        share = None if weight is None else weight / weight.sum()
+        chosen = rng.choice(len(images), size=min(len(images), _LOW_ROWS), p=share)
+        source = torch_generator(self._seeds[_LOW], self.device_)
+        made = []
+        with torch.inference_mode():
+            for some in np.array_split(chosen, -(-len(chosen) // 256)):
+                under = torch.from_numpy(conditions[some]).to(self.device_)
+                made.append(net(under, *net.draw_noise(len(some), source)).cpu().numpy())
+        net.low.learn(np.concatenate(made), images[chosen])
 
     def _start(
         self,
@@ -159,13 +188,16 @@ class ShowerFitting(SaveMixin, NetEstimator):
     ) -> None:
         module = self.net_.module_
         net: ShowerNet = module.generator
+        if isinstance(net.frame, ShowerFrame):
+            centroids = _centroids(images, self.shape, float(self.geometry[0]))
+            net.frame.learn_depth(conditions, centroids, weight)
         net.frame.learn(conditions, weight)
         c, y = torch.from_numpy(conditions), torch.from_numpy(images)
         w = None if weight is None else torch.from_numpy(weight).float()
         c, y = c.to(self.device_), y.to(self.device_)
         net.learn(c, y, None if w is None else w.to(self.device_))
         framed = net.frame(c)
-        module.score.summary.learn(y, framed.c, framed.energy)
+        module.score.summary.learn(y, framed.c, module.score.track(c))
         if isinstance(net.noise, TableNoise):
             spectrum = _single_deposits(framed.cells.cpu().numpy(), images)
             net.noise.start(spectrum, numpy_generator(self._seeds[_TABLE]))
@@ -181,6 +213,16 @@ def _some(n: int, most: int, generator: np.random.Generator) -> NDArray[np.intp]
     if n <= most:
         return np.arange(n)
     return np.sort(generator.choice(n, size=most, replace=False))
+
+
+def _centroids(images: NDArray[np.float32], shape: Any, cell: float) -> NDArray[np.float64]:
+    """Give centres of gravity [cm] of images (n, nx·ny); the middle where they are empty."""
+    nx, ny = shape
+    cells = images.reshape(-1, nx, ny)
+    total = cells.sum(axis=(1, 2), dtype=np.float64).clip(min=1e-12)
+    x = cells.sum(axis=2) @ ((np.arange(nx) - (nx - 1) / 2) * cell) / total
+    y = cells.sum(axis=1) @ ((np.arange(ny) - (ny - 1) / 2) * cell) / total
+    return np.column_stack([x, y])
 
 
 def _single_deposits(cells: NDArray[np.int64], images: NDArray[np.float32]) -> NDArray[np.float64]:

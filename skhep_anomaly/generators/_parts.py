@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from skhep_anomaly.nn.shower_net import ShowerNet
@@ -49,6 +48,5 @@ class EnergyScoreLoss(Objective):
         net: ShowerNet = module.generator  # type: ignore[assignment]
         made = net(twice, *net.draw_noise(len(twice), context.generator))
         first, second = made.unflatten(0, (2, len(x))).unbind(0)
-        energy = torch.linalg.vector_norm(conditions[:, :3], dim=1)
-        score: Tensor = module.score(first, second, cells, energy, context.generator)  # type: ignore[operator]
+        score: Tensor = module.score(first, second, cells, conditions, context.generator)  # type: ignore[operator]
         return score

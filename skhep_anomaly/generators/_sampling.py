@@ -96,7 +96,7 @@ class ShowerSampling:
         key = np.random.SeedSequence(seeds.entropy, spawn_key=(*seeds.spawn_key, block))
         with torch.inference_mode():
             z, eps = net.draw_noise(_BLOCK, torch_generator(key, device))
-            cells = net(torch.from_numpy(padded).to(device), z, eps)
+            cells = net.make(torch.from_numpy(padded).to(device), z, eps)
         made: NDArray[np.float32] = cells[place : place + high - low].cpu().numpy()
         return made
 
@@ -233,12 +233,12 @@ class ShowerSampling:
     ) -> NDArray[np.float64]:
         module, device = self.net_.module_, self.device_  # type: ignore[attr-defined]
         real = torch.from_numpy(images).to(device)
-        energy = torch.from_numpy(np.linalg.norm(conditions[:, :3], axis=1)).to(device)
+        under = torch.from_numpy(conditions).to(device)
         total = torch.zeros(len(images), dtype=torch.float64, device=device)
         made = [torch.from_numpy(draw).to(device) for draw in draws]
         with torch.inference_mode():
             for first, second in zip(made[::2], made[1::2], strict=True):
-                total += module.score(first, second, real, energy).double()
+                total += module.score(first, second, real, under).double()
         mean: NDArray[np.float64] = -(total / (len(made) // 2)).cpu().numpy()
         return mean
 

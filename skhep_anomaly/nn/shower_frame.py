@@ -3,10 +3,15 @@
 A square calorimeter looks the same after the eight reflections and rotations of the square, and,
 far from its edge, after a shift by whole cells. The *canonical frame* uses both. Slopes
 tx = px/pz and ty = py/pz are made non-negative by reflections and tx ≥ ty by a transposition; then
-the cell that the axis crosses at `depth`, (x + depth·tx)/cell, becomes the centre of a map that is
-larger than the calorimeter by `max_shift` cells on each side. What is left for a net to learn are
-five numbers: ln |p|, the two slopes, and the place of the axis inside its cell. A generator in this
-frame is exactly equivariant, without copies of the training showers.
+the cell where the shower has its centre of gravity,
+
+    x + d·px/|p|,   d = d₀ + d₁ ln E,
+
+becomes the centre of a map that is larger than the calorimeter by `max_shift` cells on each side.
+The depth d along the path grows by a radiation length per unit of ln E; d₀ and d₁ are fitted to
+showers. What is left for a net to learn are five numbers: ln |p|, the two slopes, and the place of
+the centre inside its cell. A generator in this frame is exactly equivariant, without copies of the
+training showers.
 
 ``forward`` says for each cell of the calorimeter where it lies on the map; a net gives the map.
 """
@@ -23,6 +28,8 @@ from torch import Tensor, nn
 __all__ = ["Framed", "PlainFrame", "ShowerFrame"]
 
 N_CONDITIONS = 5
+_LEAST_SLOPE = 0.02  # root mean square, below which no depth can be fitted
+_ROUNDS = 20
 
 
 class Framed(NamedTuple):
@@ -101,17 +108,46 @@ class ShowerFrame(PlainFrame):
     cell : float, default=2.02
         Width of a cell [cm].
     depth : float, default=12.0
-        Depth at which the axis is put into the centre [cm]; that of the shower maximum.
+        Depth along the path of the centre of gravity [cm], until `learn_depth` has seen showers.
     max_shift : int, default=5
         Largest shift [cells]; showers further out keep the rest as their place inside the cell.
     """
+
+    depth: Tensor
 
     def __init__(
         self, shape: tuple[int, int], cell: float = 2.02, depth: float = 12.0, max_shift: int = 5
     ) -> None:
         super().__init__(shape)
-        self.cell, self.depth, self.max_shift = cell, depth, max_shift
+        self.cell, self.max_shift = cell, max_shift
+        self.register_buffer("depth", torch.tensor([depth, 0.0], dtype=torch.float64))
         self.map_shape = (shape[0] + 2 * max_shift, shape[1] + 2 * max_shift)
+
+    def learn_depth(
+        self,
+        conditions: NDArray[Any],
+        centroids: NDArray[np.float64],
+        weight: NDArray[np.float64] | None,
+    ) -> None:
+        """Fit d₀ and d₁ to centroids (n, 2) [cm] of showers, robustly.
+
+        Absolute deviations are minimised (by reweighting): showers that leak out of the side have
+        centroids far off. Where slopes are too alike to tell, the depth stays as it is.
+        """
+        p, tx, ty, x, y = (u.numpy() for u in split_conditions(torch.from_numpy(conditions)))
+        path = np.concatenate([tx, ty]) / np.tile(np.sqrt(1.0 + tx**2 + ty**2), 2)
+        off = np.concatenate([centroids[:, 0] - x, centroids[:, 1] - y])
+        design = np.column_stack([path, path * np.tile(np.log(p), 2)])
+        w = np.ones(len(off)) if weight is None else np.tile(weight, 2)
+        if np.average(path**2, weights=w) < _LEAST_SLOPE**2:
+            return
+        pull = w
+        for _ in range(_ROUNDS):
+            matrix = design.T @ (pull[:, None] * design)
+            ridge = 1e-6 * np.trace(matrix) * np.eye(2)
+            d = np.linalg.solve(matrix + ridge, design.T @ (pull * off))
+            pull = w / np.maximum(np.abs(off - design @ d), 0.05 * self.cell)
+        self.depth.copy_(torch.from_numpy(d))
 
     def unscaled(self, conditions: Tensor) -> tuple[Tensor, Tensor]:
         """Give the five numbers in float64, and the cells' places on the map."""
@@ -122,8 +158,9 @@ class ShowerFrame(PlainFrame):
         swap = (ty > tx) & (self.shape[0] == self.shape[1])
         tx, ty = torch.where(swap, ty, tx), torch.where(swap, tx, ty)
         u, v = torch.where(swap, v, u), torch.where(swap, u, v)
-        base_u, inside_u = self._place(u + self.depth * tx, self.shape[0])
-        base_v, inside_v = self._place(v + self.depth * ty, self.shape[1])
+        path = (self.depth[0] + self.depth[1] * p.log()) / (1.0 + tx * tx + ty * ty).sqrt()
+        base_u, inside_u = self._place(u + path * tx, self.shape[0])
+        base_v, inside_v = self._place(v + path * ty, self.shape[1])
         numbers = torch.stack([p.log(), tx, ty, inside_u, inside_v], dim=1)
         return numbers, self._places(mirror_x, mirror_y, swap, base_u, base_v)
 

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from skhep_anomaly.nn.low_deposits import LowDeposits
 from skhep_anomaly.nn.mlp import MLP
 from skhep_anomaly.nn.shower_frame import N_CONDITIONS, PlainFrame
 
@@ -130,6 +131,7 @@ class ShowerNet(nn.Module):
         self.register_buffer("log_profile", torch.zeros(frame.map_shape).flatten())
         if noise is not None:
             self.pull = nn.Parameter(torch.tensor([0.0, 0.0]))
+            self.low = LowDeposits()
 
     @torch.no_grad()
     def learn(self, conditions: Tensor, images: Tensor, weight: Tensor | None = None) -> None:
@@ -193,6 +195,12 @@ class ShowerNet(nn.Module):
         beta = torch.sigmoid(self.pull[0] + self.pull[1] * energy.log())[:, None]
         out: Tensor = deposits * wanted.pow(beta)
         return out
+
+    @torch.no_grad()
+    def make(self, conditions: Tensor, z: Tensor, eps: Tensor | None = None) -> Tensor:
+        """Generate showers as `forward` does, with the smallest deposits put right."""
+        cells = self(conditions, z, eps)
+        return cells if self.noise is None else self.low(cells)  # type: ignore[no-any-return]
 
     def total(self, c: Tensor, z: Tensor, energy: Tensor) -> Tensor:
         """Give R·E·f [MeV], shape (n, 1)."""

@@ -17,11 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from skhep_anomaly.nn.energy_score import crps, energy_score
-from skhep_anomaly.nn.shower_summary import ShowerSummary
+from skhep_anomaly.nn.shower_summary import ShowerSummary, Track
 
 __all__ = ["ShowerScore"]
 
 _TAU = 0.3  # MeV
+_TINY = 1e-12
 _BLOCKS = (2, 3, 5)
 _PATCHES = {2: 0.016, 3: 0.027}
 _PROJECTIONS, _SPARSE = 32, 8
@@ -34,11 +35,13 @@ class ShowerScore(nn.Module):
     ----------
     shape : tuple of int
         Cells (nx, ny).
+    cell, depth : float
+        Width of a cell, and depth at which axes are taken [cm].
     """
 
-    def __init__(self, shape: tuple[int, int]) -> None:
+    def __init__(self, shape: tuple[int, int], cell: float = 2.02, depth: float = 12.0) -> None:
         super().__init__()
-        self.shape = shape
+        self.shape, self.cell, self.depth = shape, cell, depth
         self.summary = ShowerSummary(shape)
 
     def forward(
@@ -46,7 +49,7 @@ class ShowerScore(nn.Module):
         a: Tensor,
         b: Tensor,
         y: Tensor,
-        energy: Tensor,
+        conditions: Tensor,
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Score rows.
@@ -57,8 +60,8 @@ class ShowerScore(nn.Module):
             Two independent showers under each condition [MeV].
         y : Tensor of shape (n, n_cells)
             Real showers [MeV].
-        energy : Tensor of shape (n,)
-            [GeV].
+        conditions : Tensor of shape (n, 5)
+            [GeV, cm].
         generator : torch.Generator, default=None
             Source of the random projections; None leaves that term out.
 
@@ -68,49 +71,61 @@ class ShowerScore(nn.Module):
             Lower is better.
         """
         projections = None if generator is None else _projections(y.shape[1], generator)
-        generated = self._terms(torch.cat([a, b]), energy.repeat(2), projections)
+        track = self.track(conditions)
+        generated = self._terms(torch.cat([a, b]), track.repeat(2), projections)
         with torch.no_grad():
-            real = self._terms(y, energy, projections)
-        score = torch.zeros_like(energy)
+            real = self._terms(y, track, projections)
+        score = torch.zeros_like(y[:, 0])
         for (features, es, each), (target, _, _) in zip(generated, real, strict=True):
             first, second = features.unflatten(0, (2, len(y))).unbind(0)
             if es:
-                rows = energy_score(first, second, target).view(len(y), -1)
-                score = score + es * rows.sum(dim=1)
+                score = score + es * energy_score(first, second, target)
             if each:
                 score = score + each * crps(first, second, target)
-        return score
+        return score + self._cells_score(a, b, y)
+
+    def track(self, conditions: Tensor) -> Track:
+        """Take energies, axes and directions from conditions."""
+        return Track.of(conditions, self.shape, self.cell, self.depth)
+
+    def _cells_score(self, a: Tensor, b: Tensor, y: Tensor) -> Tensor:
+        """Score all cells together, each alone, and in patches, from the same differences."""
+        first, second, target = (_log(cells) for cells in (a, b, y))
+        gap = torch.stack([first - target, second - target, first - second])
+        squares = gap.square()
+        sums = 0.2 * (squares.sum(dim=2) + _TINY).sqrt() + 0.03 * gap.abs().sum(dim=2)
+        images = squares.view(3, len(y), *self.shape)
+        for k, weight in _PATCHES.items():
+            norms = (self._tiled(images, k) + _TINY).sqrt()
+            sums = sums + weight * norms.sum(dim=(2, 3))
+        return 0.5 * (sums[0] + sums[1] - sums[2])
 
     def _terms(
-        self, cells: Tensor, energy: Tensor, projections: tuple[Tensor, Tensor] | None
+        self, cells: Tensor, track: Track, projections: tuple[Tensor, Tensor] | None
     ) -> list[tuple[Tensor, float, float]]:
         """Give features with the weights of their energy score and of their CRPS."""
-        u = (cells * (1.0 / _TAU)).log1p()
-        terms = [(u, 0.2, 0.03)]
-        terms += [(self._patches(u, k), weight, 0.0) for k, weight in _PATCHES.items()]
-        for group in (self._blocks(cells), self._profiles(cells)):
-            terms += [(each, 0.3 / len(group), 0.03 / len(group)) for each in group]
-        if projections is not None:
-            terms.append((_project(u, *projections), 0.0, 0.05))
-        return [*terms, (self.summary(cells, energy), 1.0, 0.3)]
-
-    def _patches(self, u: Tensor, k: int) -> Tensor:
-        """Cut images into k × k patches, (n, n_patches, k²); what does not fit is left out."""
-        nx, ny = (size // k * k for size in self.shape)
-        images = u.view(-1, *self.shape)[:, :nx, :ny]
-        patches = images.reshape(-1, nx // k, k, ny // k, k).transpose(2, 3)
-        return patches.reshape(len(u), -1, k * k)
-
-    def _blocks(self, cells: Tensor) -> list[Tensor]:
-        return [
-            (self._patches(cells, k).sum(dim=2) * (1.0 / _TAU)).log1p()
-            for k in _BLOCKS
-            if k <= min(self.shape)
-        ]
-
-    def _profiles(self, cells: Tensor) -> list[Tensor]:
         images = cells.view(-1, *self.shape)
-        return [(images.sum(dim=axis) / _TAU).log1p() for axis in (1, 2)]
+        blocks = [self._tiled(images, k).flatten(1) for k in _BLOCKS if k <= min(self.shape)]
+        terms = []
+        for group in (blocks, [images.sum(dim=1), images.sum(dim=2)]):
+            terms += [(_log(each), 0.3 / len(group), 0.03 / len(group)) for each in group]
+        if projections is not None:
+            terms.append((_project(_log(cells), *projections), 0.0, 0.05))
+        return [*terms, (self.summary(cells, track), 1.0, 0.3)]
+
+    def _tiled(self, images: Tensor, k: int) -> Tensor:
+        """Sum over k × k tiles; what does not fit into one is left out."""
+        along_x, along_y = (_tiles(n, k).to(images) for n in self.shape)
+        return along_x.T @ (images @ along_y)
+
+
+def _log(cells: Tensor) -> Tensor:
+    return (cells * (1.0 / _TAU)).log1p()
+
+
+def _tiles(n: int, k: int) -> Tensor:
+    """Give the (n, n // k) matrix whose columns sum over k cells each."""
+    return (torch.arange(n)[:, None] // k == torch.arange(n // k)).float()
 
 
 def _projections(n_cells: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
