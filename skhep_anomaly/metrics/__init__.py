@@ -22,12 +22,15 @@ from skhep_anomaly.metrics.scorers import (
     outlier_mcc_scorer,
     outlier_roc_auc_scorer,
 )
+from skhep_anomaly.metrics.shower_observables import ShowerObservables, shower_observables
 from skhep_anomaly.metrics.sic import SICCurve, max_sic, sic_curve
 from skhep_anomaly.metrics.splitting import NormalOnlySplit
 from skhep_anomaly.metrics.threshold import mcc_at_percentile, mcc_at_threshold
+from skhep_anomaly.metrics.two_sample import ClassifierAUC, classifier_auc
 
 __all__ = [
     "AMSCurve",
+    "ClassifierAUC",
     "MaxAMS",
     "MetricEstimate",
     "NormalOnlySplit",
@@ -35,11 +38,13 @@ __all__ = [
     "PrecisionRecallCurve",
     "RocCurve",
     "SICCurve",
+    "ShowerObservables",
     "ams",
     "ams_curve",
     "ams_score",
     "anomaly_flags",
     "bootstrap_metric",
+    "classifier_auc",
     "delong_roc_auc",
     "make_ams_scorer",
     "make_outlier_scorer",
@@ -51,6 +56,7 @@ __all__ = [
     "outlier_mcc_scorer",
     "outlier_roc_auc_scorer",
     "prediction_flags",
+    "shower_observables",
     "sic_curve",
     "weighted_average_precision",
     "weighted_precision_recall_curve",
