@@ -8,6 +8,8 @@ from skhep_anomaly.plotting.epsilon_scan import EpsilonScanDisplay
 from skhep_anomaly.plotting.latent_map import LatentMapDisplay
 from skhep_anomaly.plotting.roc_sic import RocSicDisplay
 from skhep_anomaly.plotting.score_histogram import ScoreHistogramDisplay
+from skhep_anomaly.plotting.shower_histograms import ShowerHistogramDisplay
+from skhep_anomaly.plotting.shower_image import ShowerImageDisplay
 from skhep_anomaly.plotting.training_curve import TrainingCurveDisplay
 
 __all__ = [
@@ -16,6 +18,8 @@ __all__ = [
     "LatentMapDisplay",
     "RocSicDisplay",
     "ScoreHistogramDisplay",
+    "ShowerHistogramDisplay",
+    "ShowerImageDisplay",
     "TrainingCurveDisplay",
     "drawn_figure",
 ]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["decorate", "drawn_figure", "open_panels", "plain_text"]
+__all__ = ["decorate", "drawn_figure", "open_grid", "open_panels", "plain_text"]
 
 LABEL_SIZE = 10.5
 SMALL_SIZE = 8.5
@@ -76,6 +76,54 @@ def _fill(
     return figure, [
         figure.add_subplot(grid[i // n_columns, i % n_columns]) for i in range(n_panels)
     ]
+
+
+def open_grid(
+    ax: Any, n_rows: int, n_columns: int, size: tuple[float, float], **spacing: Any
+) -> tuple[Figure, Any]:
+    """Return a figure and a grid in it, for panels of unequal size.
+
+    Parameters
+    ----------
+    ax : None, matplotlib Axes or Figure
+        None opens a pyplot figure; an Axes made by ``subplots`` gives its place away; a Figure is
+        filled.
+    n_rows, n_columns : int
+        Size of the grid.
+    size : tuple of float
+        Width and height [inch] of a figure opened here.
+    **spacing
+        Passed to matplotlib: ``height_ratios``, ``width_ratios`` and the like.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+        The figure that holds the grid.
+    grid : matplotlib.gridspec.GridSpecBase
+        The grid.
+
+    Raises
+    ------
+    ValueError
+        `ax` is something else, or an Axes that is in no grid.
+    """
+    from matplotlib.figure import FigureBase
+
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        figure = plt.figure(figsize=size, layout="constrained")
+        return figure, figure.add_gridspec(n_rows, n_columns, **spacing)
+    if isinstance(ax, FigureBase):
+        return ax, ax.add_gridspec(n_rows, n_columns, **spacing)  # type: ignore[return-value]
+    place = getattr(ax, "get_subplotspec", lambda: None)()
+    if place is None:
+        raise ValueError(
+            f"ax={ax!r} has no place in a grid that could be divided into several panels; "
+            "pass None, a Figure, or one Axes made by plt.subplots."
+        )
+    ax.set_axis_off()
+    return ax.figure, place.subgridspec(n_rows, n_columns, **spacing)
 
 
 def decorate(ax: Axes, x_label: str, y_label: str, *, title: str = "") -> None:

@@ -8,7 +8,18 @@ too. The test of this file simulates three kinds of colour blindness.
 
 from __future__ import annotations
 
-__all__ = ["BACKGROUND", "DASHES", "GUIDE", "INK", "SERIES", "SIGNAL", "TRAIN", "VALID"]
+__all__ = [
+    "BACKGROUND",
+    "DASHES",
+    "DEPOSITS",
+    "GUIDE",
+    "INK",
+    "RATIOS",
+    "SERIES",
+    "SIGNAL",
+    "TRAIN",
+    "VALID",
+]
 
 BACKGROUND = "#0072B2"  # blue
 SIGNAL = "#D55E00"  # vermilion
@@ -31,3 +42,9 @@ SERIES = (
 
 DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)))
 """Line styles of several models, cycled beside `SERIES` (3 and 8 share no factor: 24 pairs)."""
+
+DEPOSITS = "viridis_r"
+"""Map of energy deposits: light to dark in even steps of lightness, so that grey shows the same."""
+
+RATIOS = "PuOr"
+"""Map of ratios and differences, white where two samples agree; the sign is written into cells."""
