@@ -13,6 +13,8 @@ import skhep_anomaly
 ROOMS = {
     "outliers": "Outlier detectors",
     "ope": "(1+ε)-class classification",
+    "generators": "Generators",
+    "simulators": "Simulators",
     "preprocessing": "Preprocessing",
     "metrics": "Metrics and model selection",
     "datasets": "Data sets",
