@@ -22,6 +22,7 @@ from skhep_anomaly._validation import check_weights
 from skhep_anomaly.exceptions import ExtrapolationWarning
 from skhep_anomaly.generators._conditions import check_conditions
 from skhep_anomaly.generators._images import check_images
+from skhep_anomaly.generators._streaming import ShowerStreaming
 
 __all__ = ["ShowerSampling"]
 
@@ -29,10 +30,9 @@ _BLOCK = 256
 _FAR = 0.5  # distance from the training conditions that is warned about
 _SCORE_DRAWS = 8  # even: two at a time
 _SCORES = 4  # which of the fit's seeds scoring draws from
-_CONDITIONS = 2**32  # spawn key of the conditions drawn by sample(int)
 
 
-class ShowerSampling:
+class ShowerSampling(ShowerStreaming):
     """Showers, their conditions, and the proper score of real ones."""
 
     def _conditions(self, X: Any) -> NDArray[np.float32]:
@@ -132,65 +132,8 @@ class ShowerSampling:
             If `n` is no positive integer.
         """
         check_is_fitted(self)
-        if not isinstance(n, int | np.integer) or n < 1:
-            raise ValueError(
-                f"n={n!r} showers cannot be drawn: an integer of at least 1 is needed."
-            )
-        return self._drawn_conditions(int(n), seed_sequence(random_state))
-
-    def _drawn_conditions(self, n: int, seeds: np.random.SeedSequence) -> NDArray[np.float32]:
-        key = np.random.SeedSequence(seeds.entropy, spawn_key=(*seeds.spawn_key, _CONDITIONS))
-        rows = np.random.default_rng(key).integers(len(self.conditions_), size=n)  # type: ignore[attr-defined]
-        drawn: NDArray[np.float32] = self.conditions_[rows]  # type: ignore[attr-defined]
-        return drawn
-
-    def sample(
-        self, X: Any, n_per_condition: int = 1, random_state: Any = None
-    ) -> NDArray[np.float32]:
-        """Generate showers.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, 5), or int
-            Conditions px, py, pz [GeV], x, y [cm], a frame's columns by name; or how many showers
-            under conditions drawn from those of the training (see `sample_conditions`).
-        n_per_condition : int, default=1
-            Showers for each condition, one after the other.
-        random_state : int, RandomState, Generator or None, default=None
-            Seed; None draws fresh showers at each call.
-
-        Returns
-        -------
-        ndarray of shape (n · n_per_condition, nx, ny)
-            Deposits [MeV] ≥ 0, float32.
-
-        Raises
-        ------
-        ValueError
-            If conditions are not five finite numbers with pz > 0.
-
-        Warns
-        -----
-        ExtrapolationWarning
-            If conditions lie outside those of the training.
-        """
-        check_is_fitted(self)
-        seeds = seed_sequence(random_state)
-        if isinstance(X, int | np.integer):
-            conditions = self.sample_conditions(int(X), seeds)
-        else:
-            conditions = self._conditions(X)
-        if not isinstance(n_per_condition, int | np.integer) or n_per_condition < 1:
-            raise ValueError(
-                f"n_per_condition={n_per_condition!r} must be an integer of at least 1."
-            )
-        conditions = np.repeat(conditions, int(n_per_condition), axis=0)
-        out = np.empty((len(conditions), *self.shape), dtype=np.float32)  # type: ignore[attr-defined]
-        flat, at = out.reshape(len(out), -1), 0
-        for made in self._blocks(conditions, 0, seeds):
-            flat[at : at + len(made)] = made
-            at += len(made)
-        return out
+        drawn = self._drawn(n, seed_sequence(random_state))
+        return drawn.rows(0, len(drawn))
 
     # ---------------------------------------------------------------- scores
 
