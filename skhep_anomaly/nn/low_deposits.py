@@ -15,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-__all__ = ["LowDeposits"]
+__all__ = ["EMPTY", "LIMIT", "LOWEST", "STEP", "LowDeposits"]
 
-_LIMIT = 0.06  # T [MeV]
+LIMIT = 0.06  # T [MeV]
 _KNOTS = 129
-_LOWEST = math.log(_LIMIT) - 6.4
-_STEP = 6.4 / (_KNOTS - 1)
-_NOTHING, _EMPTY = -60.0, 1e-18  # ln t of no deposit; what counts as empty [MeV]
+LOWEST = math.log(LIMIT) - 6.4
+STEP = 6.4 / (_KNOTS - 1)
+_NOTHING, EMPTY = -60.0, 1e-18  # ln t of no deposit; what counts as empty [MeV]
 _FEWEST = 200
 
 
@@ -32,7 +32,7 @@ class LowDeposits(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        knots = torch.linspace(_LOWEST, math.log(_LIMIT), _KNOTS, dtype=torch.float64)
+        knots = torch.linspace(LOWEST, math.log(LIMIT), _KNOTS, dtype=torch.float64)
         self.register_buffer("after", knots.float())
 
     @torch.no_grad()
@@ -41,7 +41,7 @@ class LowDeposits(nn.Module):
         made, wanted = (_low(cells) for cells in (generated, real))
         if min(len(made), len(wanted)) < _FEWEST:
             return
-        knots = np.linspace(_LOWEST, math.log(_LIMIT), _KNOTS)
+        knots = np.linspace(LOWEST, math.log(LIMIT), _KNOTS)
         ranks = len(made) - np.searchsorted(made[::-1], knots)
         after = np.interp(ranks, np.arange(len(wanted)) + 0.5, wanted)
         after[ranks > len(wanted)] = _NOTHING
@@ -50,15 +50,15 @@ class LowDeposits(nn.Module):
     def forward(self, cells: Tensor) -> Tensor:
         """Map cells [MeV]; overwrites them."""
         flat = cells.view(-1)
-        low = torch.nonzero((flat > 0) & (flat < _LIMIT)).squeeze(1)
-        place = ((flat[low].log() - _LOWEST) / _STEP).clamp(0.0, _KNOTS - 1.001)
+        low = torch.nonzero((flat > 0) & (flat < LIMIT)).squeeze(1)
+        place = ((flat[low].log() - LOWEST) / STEP).clamp(0.0, _KNOTS - 1.001)
         left = place.long()
         mapped = torch.lerp(self.after[left], self.after[left + 1], place - left).exp()
-        flat[low] = torch.where(mapped < _EMPTY, 0.0, mapped)
+        flat[low] = torch.where(mapped < EMPTY, 0.0, mapped)
         return cells
 
 
 def _low(cells: NDArray[np.float32]) -> NDArray[np.float64]:
     """Give the logarithms of deposits below the limit, largest first."""
-    low = cells[(cells > 0) & (cells < _LIMIT)].astype(np.float64)
+    low = cells[(cells > 0) & (cells < LIMIT)].astype(np.float64)
     return np.sort(np.log(low))[::-1]
