@@ -12,20 +12,21 @@ from sklearn.utils.validation import check_consistent_length
 from skhep_anomaly._device import resolve_device
 from skhep_anomaly._random import numpy_generator, torch_generator
 from skhep_anomaly._validation import InvalidParameterError, check_weights
+from skhep_anomaly.generators._adversaries import ShowerAdversaries
 from skhep_anomaly.generators._conditions import CONDITION_NAMES, check_conditions
 from skhep_anomaly.generators._images import check_images
-from skhep_anomaly.generators._parts import EnergyScoreLoss, ShowerParts
+from skhep_anomaly.generators._parts import ShowerParts
 from skhep_anomaly.nn.cell_noise import TableNoise
+from skhep_anomaly.nn.shower_deconv import DeconvTrunk
 from skhep_anomaly.nn.shower_frame import PlainFrame, ShowerFrame
 from skhep_anomaly.nn.shower_net import GaussianNoise, MLPTrunk, ResponseHead, ShowerNet
 from skhep_anomaly.nn.shower_score import ShowerScore
 from skhep_anomaly.persistence import SaveMixin
-from skhep_anomaly.training import AdversarialNet, NetEstimator, Objective, Player, Rows
+from skhep_anomaly.training import AdversarialNet, NetEstimator, Objective, Rows
 
 __all__ = ["ShowerFitting"]
 
 _STEPS, _ROUND = 8_000, 100
-_BETAS = (0.9, 0.99)
 _LEARN_ROWS = 20_000  # showers that moments are taken from
 _KEPT_CONDITIONS = 10_000
 _LOW_ROWS = 4_000  # showers that the map of small deposits is learnt from
@@ -34,7 +35,7 @@ _FEWEST_RARE = 100
 _WEIGHTS, _TABLE, _ROWS, _LOW = 0, 2, 3, 5  # what the seeds of a fit are for
 
 
-class ShowerFitting(SaveMixin, NetEstimator):
+class ShowerFitting(ShowerAdversaries, SaveMixin, NetEstimator):
     """What `CaloGANGenerator` does between its parameters and its showers."""
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -53,6 +54,7 @@ class ShowerFitting(SaveMixin, NetEstimator):
                 f"The 'geometry' parameter of {type(self).__name__} must be (cell width > 0, "
                 f"depth >= 0) in cm. Got {self.geometry!r} instead."
             )
+        self._check_adversaries()
 
     # ------------------------------------------------------------- building
 
@@ -66,9 +68,13 @@ class ShowerFitting(SaveMixin, NetEstimator):
         if self.cell_noise is not None:
             noise = TableNoise(frame.map_shape) if self.cell_noise == "table" else GaussianNoise()
         response = ResponseHead(self.latent_dim) if self.response == "head" else None
-        n_map = frame.map_shape[0] * frame.map_shape[1]
-        trunk = MLPTrunk(self.latent_dim, self.hidden_layer_sizes, n_map)
+        trunk = self._make_trunk(frame.map_shape)
         return ShowerNet(frame, trunk, int(self.latent_dim), noise=noise, response=response)
+
+    def _make_trunk(self, map_shape: tuple[int, int]) -> MLPTrunk | DeconvTrunk:
+        if self.architecture == "deconv":
+            return DeconvTrunk(len(CONDITION_NAMES), int(self.latent_dim), map_shape)
+        return MLPTrunk(self.latent_dim, self.hidden_layer_sizes, map_shape[0] * map_shape[1])
 
     def _make_score(self) -> ShowerScore:
         cell, depth = self.geometry
@@ -76,29 +82,21 @@ class ShowerFitting(SaveMixin, NetEstimator):
         return ShowerScore((int(nx), int(ny)), float(cell), float(depth))
 
     def _make_net(self) -> AdversarialNet:
-        parts = ShowerParts(self._make_generator(), self._make_score())
+        generator = self._make_generator()
+        others = self._make_adversaries(generator.frame.map_shape)
+        parts = ShowerParts(generator, self._make_score(), **others)
         net = AdversarialNet(
             parts.to(self.device_), Objective(), players=self._players(), **self._net_options()
         )
         return net.initialize()
-
-    def _players(self) -> list[Player]:
-        options = {"betas": _BETAS}
-        return [
-            Player(
-                "generator",
-                ("generator",),
-                EnergyScoreLoss(),
-                options=options,
-                ema_decay=self.ema,
-            )
-        ]
 
     def _reset_weights(self, generator: torch.Generator) -> None:
         net = self.net_.module_.generator
         net.trunk.reset(generator)
         if net.response is not None:
             net.response.reset(generator)
+        for part in self._adversaries():
+            part.reset(generator)
 
     def _net_options(self) -> dict[str, Any]:
         return {**super()._net_options(), "max_time": self.max_time}
@@ -125,6 +123,7 @@ class ShowerFitting(SaveMixin, NetEstimator):
         conditions, images, weight = self._read(X, y, sample_weight)
         if resume:
             self._check_same_net()
+            self.net_.players = self._players()  # their rates may be others
         else:
             self._start(conditions, images, weight, device)
         self.net_.planned = not partial
@@ -192,6 +191,8 @@ class ShowerFitting(SaveMixin, NetEstimator):
             centroids = _centroids(images, self.shape, float(self.geometry[0]))
             net.frame.learn_depth(conditions, centroids, weight)
         net.frame.learn(conditions, weight)
+        if self.regressor_weight > 0:
+            module.regressor.learn(conditions, weight)
         c, y = torch.from_numpy(conditions), torch.from_numpy(images)
         w = None if weight is None else torch.from_numpy(weight).float()
         c, y = c.to(self.device_), y.to(self.device_)

@@ -145,7 +145,8 @@ def make_players(
     objective : Objective, default=None
         Energy score of the generator, for the losses that have one.
     learning_rate : float, default=1.5e-3
-        Of the energy score; adversarial sides take a share of it (`SIDES`).
+        That of the net, which an energy score and the regressor take; adversarial sides take a
+        share of it (`SIDES`).
     weight_decay : float, default=0.0
         Of every optimiser.
     ema : float, default=None
@@ -171,19 +172,21 @@ def make_players(
     decay = {"weight_decay": weight_decay}
     adam = {"betas": side.betas, **decay}
     game = _make_game(loss, gradient_penalty)
-    judged = GeneratorLoss(
+    judged: Any = GeneratorLoss(
         game,
         side.n_draws,
         objective=objective if side.has_objective else None,
         critic_weight=critic_weight if side.has_objective else 1.0,
         regressor_weight=regressor_weight,
     )
+    if game is None and not regressor_weight:
+        judged = objective
     maker = Player(
         "generator",
         ("generator",),
         judged,
         every=1 if side.has_objective else n_critic,
-        learning_rate=learning_rate * side.rate,
+        learning_rate=None if side.rate == 1 else learning_rate * side.rate,
         options={"betas": _BETAS, **decay} if side.has_objective else adam,
         ema_decay=ema,
     )

@@ -11,7 +11,9 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 from skhep_anomaly._validation import Interval, StrOptions
+from skhep_anomaly.generators._adversaries import LAYERS
 from skhep_anomaly.generators._fitting import ShowerFitting
+from skhep_anomaly.generators._players import SIDES
 from skhep_anomaly.generators._sampling import ShowerSampling
 from skhep_anomaly.training import NetEstimator
 
@@ -28,12 +30,19 @@ class CaloGANGenerator(ShowerSampling, ShowerFitting):
 
     Parameters
     ----------
-    loss : {"energy_score"}, default="energy_score"
-        What is minimised.
+    loss : str, default="energy_score"
+        What the generator makes small: a proper score of two generated showers against each real
+        one, "energy_score"; the verdict of a critic that learns beside it, "wgan_gp" (Wasserstein
+        distance with gradient penalty), "cramer" (energy distance in the critic's features) or
+        "lsgan" (least squares); or both, "energy_score+critic" (hinge loss).
     latent_dim : int, default=64
         Width of the normal vector that a shower starts from.
     hidden_layer_sizes : tuple of int, default=(256, 256, 256)
-        Hidden layers; larger is better and slower.
+        Hidden layers of the "mlp"; larger is better and slower.
+    architecture : {"mlp", "deconv"}, default="mlp"
+        Layers from normal vector to map: dense, or transposed convolutions of kernel 4 and stride 2
+        with batch norm, as published; critic and regressor are convolutions then. "deconv" is
+        slower by far.
     shape : tuple of int, default=(30, 30)
         Cells (nx, ny).
     cell_noise : {"table", "gaussian"} or None, default="table"
@@ -44,8 +53,20 @@ class CaloGANGenerator(ShowerSampling, ShowerFitting):
         Mirror, transpose and shift showers into one frame; None: take them as they are.
     geometry : tuple of float, default=(2.02, 12.0)
         Width of a cell [cm], and depth at which the axis is centred [cm].
+    n_critic : int, default=3
+        Moves of the critic per move of the generator.
+    gradient_penalty : float, default=10.0
+        Weight of the penalty on slopes of the critic other than 1, of "wgan_gp" and "cramer".
+    critic_weight : float, default=0.1
+        Weight of the critic beside the score in "energy_score+critic".
+    regressor_weight : float, default=0.0
+        Weight of a regressor that learns the conditions of real showers; 0: there is none.
+    regressor_role : {"auxiliary", "critic"}, default="auxiliary"
+        Where the weight acts: on an energy score of the regressor's guesses in the loss of the
+        generator, or on the errors of the guesses as the critic sees them beside the image.
     learning_rate : float, default=1.5e-3
-        Of Adam.
+        Of Adam, for energy score and regressor; critics, and generators that have but a critic,
+        take a fixed share of it.
     lr_schedule : {"linear", "constant", "cosine"}, default="linear"
         "linear" stays for 30 % of the steps, then falls to 1 %.
     max_grad_norm : float or None, default=20.0
@@ -60,7 +81,7 @@ class CaloGANGenerator(ShowerSampling, ShowerFitting):
     weight_decay : float, default=0.0
         L2 penalty.
     ema : float in (0, 1) or None, default=0.995
-        End with the exponential mean of the weights over the steps.
+        End with the exponential mean of the generator's weights over its steps.
     dtype : {"auto", "float32"}, default="auto"
         Showers are float32.
     device : str, default="cpu"
@@ -83,7 +104,8 @@ class CaloGANGenerator(ShowerSampling, ShowerFitting):
     n_iter_ : int
         Rounds of 100 steps, or epochs, trained.
     history_ : list of dict
-        One row for each: ``epoch``, ``train_loss``, ``dur`` [s].
+        One row for each: ``epoch``, ``train_loss``, ``dur`` [s], and ``loss_generator``,
+        ``loss_critic``, ``loss_regressor`` of those that train.
     n_features_in_ : int
         5.
     feature_names_in_ : ndarray of str
@@ -124,10 +146,16 @@ class CaloGANGenerator(ShowerSampling, ShowerFitting):
             for name, rule in NetEstimator._parameter_constraints.items()
             if name != "n_members"
         },
-        "loss": [StrOptions({"energy_score"})],
+        "loss": [StrOptions(set(SIDES))],
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": ["array-like"],
+        "architecture": [StrOptions(set(LAYERS))],
         "shape": [tuple, list],
+        "n_critic": [Interval(Integral, 1, None, closed="left")],
+        "gradient_penalty": [Interval(Real, 0, None, closed="left")],
+        "critic_weight": [Interval(Real, 0, None, closed="left")],
+        "regressor_weight": [Interval(Real, 0, None, closed="left")],
+        "regressor_role": [StrOptions({"auxiliary", "critic"})],
         "cell_noise": [StrOptions({"table", "gaussian"}), None],
         "response": [StrOptions({"head"}), None],
         "frame": [StrOptions({"canonical"}), None],
@@ -145,11 +173,17 @@ class CaloGANGenerator(ShowerSampling, ShowerFitting):
         latent_dim: int = 64,
         *,
         hidden_layer_sizes: Sequence[int] = (256, 256, 256),
+        architecture: str = "mlp",
         shape: tuple[int, int] = (30, 30),
         cell_noise: str | None = "table",
         response: str | None = "head",
         frame: str | None = "canonical",
         geometry: tuple[float, float] = (2.02, 12.0),
+        n_critic: int = 3,
+        gradient_penalty: float = 10.0,
+        critic_weight: float = 0.1,
+        regressor_weight: float = 0.0,
+        regressor_role: str = "auxiliary",
         learning_rate: float = 1.5e-3,
         lr_schedule: str = "linear",
         max_grad_norm: float | None = 20.0,
@@ -168,11 +202,17 @@ class CaloGANGenerator(ShowerSampling, ShowerFitting):
         self.loss = loss
         self.latent_dim = latent_dim
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.architecture = architecture
         self.shape = shape
         self.cell_noise = cell_noise
         self.response = response
         self.frame = frame
         self.geometry = geometry
+        self.n_critic = n_critic
+        self.gradient_penalty = gradient_penalty
+        self.critic_weight = critic_weight
+        self.regressor_weight = regressor_weight
+        self.regressor_role = regressor_role
         self.learning_rate = learning_rate
         self.lr_schedule = lr_schedule
         self.max_grad_norm = max_grad_norm
@@ -187,6 +227,48 @@ class CaloGANGenerator(ShowerSampling, ShowerFitting):
         self.verbose = verbose
         self.callbacks = callbacks
         self.warm_start = warm_start
+
+    @classmethod
+    def paper_preset(cls, **changes: Any) -> Self:
+        """Give the generator as published: a deconvolution net trained as a Wasserstein GAN.
+
+        Parameters
+        ----------
+        **changes
+            Parameters that shall be others than in the preset.
+
+        Returns
+        -------
+        estimator
+            Not fitted: 512 normals, transposed convolutions 256 × 4 × 4 … 30 × 30, "wgan_gp" with
+            the errors of a regressor in the critic; no frame, no cell noise.
+
+        Notes
+        -----
+        Other than published: the regressor learns beside the critic, from real showers alone,
+        instead of before it; cells are shares of the energy times a response that the net gives,
+        instead of free numbers; 8,000 steps instead of 3,000 epochs.
+
+        References
+        ----------
+        V. Chekalina et al., arXiv:1812.01319.
+
+        Examples
+        --------
+        >>> from skhep_anomaly import CaloGANGenerator
+        >>> CaloGANGenerator.paper_preset(max_epochs=3000).architecture
+        'deconv'
+        """
+        preset: dict[str, Any] = {
+            "loss": "wgan_gp",
+            "latent_dim": 512,
+            "architecture": "deconv",
+            "frame": None,
+            "cell_noise": None,
+            "regressor_weight": 1.0,
+            "regressor_role": "critic",
+        }
+        return cls(**(preset | changes))
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn to generate showers.
