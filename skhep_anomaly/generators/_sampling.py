@@ -22,6 +22,7 @@ from skhep_anomaly._validation import check_weights
 from skhep_anomaly.exceptions import ExtrapolationWarning
 from skhep_anomaly.generators._conditions import check_conditions
 from skhep_anomaly.generators._images import check_images
+from skhep_anomaly.generators._pretrained import ShowerPretrained
 from skhep_anomaly.generators._streaming import ShowerStreaming
 
 __all__ = ["ShowerSampling"]
@@ -32,7 +33,7 @@ _SCORE_DRAWS = 8  # even: two at a time
 _SCORES = 4  # which of the fit's seeds scoring draws from
 
 
-class ShowerSampling(ShowerStreaming):
+class ShowerSampling(ShowerStreaming, ShowerPretrained):
     """Showers, their conditions, and the proper score of real ones."""
 
     def _conditions(self, X: Any) -> NDArray[np.float32]:
