@@ -7,9 +7,24 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SamplePair", "check_number", "read_pair", "scale_by_real"]
+__all__ = [
+    "Estimate",
+    "SamplePair",
+    "check_number",
+    "draw_pair",
+    "read_pair",
+    "scale_by_real",
+    "take_pair",
+]
 
 Matrix = NDArray[np.floating]
+
+
+class Estimate(NamedTuple):
+    """A value and its standard error."""
+
+    value: float
+    std: float
 
 
 class SamplePair(NamedTuple):
@@ -99,6 +114,22 @@ def scale_by_real(pair: SamplePair) -> SamplePair:
     # a constant column's spread is a rounding, not a scale
     spread = np.where(spread > 1e-12 * np.maximum(1.0, np.abs(mean)), spread, 1.0)
     return pair._replace(real=(real - mean) / spread, fake=(pair.fake - mean) / spread)
+
+
+def take_pair(pair: SamplePair, rows_real: Any, rows_fake: Any) -> SamplePair:
+    """Give some rows of each sample, with their weights as they are."""
+    return SamplePair(
+        pair.real[rows_real],
+        pair.fake[rows_fake],
+        pair.weight_real[rows_real],
+        pair.weight_fake[rows_fake],
+    )
+
+
+def draw_pair(pair: SamplePair, rng: np.random.Generator) -> SamplePair:
+    """Give a bootstrap sample: as many rows of each sample, drawn with replacement."""
+    drawn = [rng.integers(len(rows), size=len(rows)) for rows in (pair.real, pair.fake)]
+    return take_pair(pair, drawn[0], drawn[1])
 
 
 def check_number(name: str, value: Any, lowest: int) -> int:
