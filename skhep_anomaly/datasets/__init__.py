@@ -8,6 +8,7 @@ h5py and uproot are imported only when a file needs them.
 
 from skhep_anomaly.datasets._bunch import EventBunch
 from skhep_anomaly.datasets._shower_bunch import ShowerBunch
+from skhep_anomaly.datasets.calochallenge import load_calochallenge_hdf5
 from skhep_anomaly.datasets.download import fetch
 from skhep_anomaly.datasets.higgsml import load_higgsml
 from skhep_anomaly.datasets.home import data_home
@@ -26,6 +27,7 @@ __all__ = [
     "data_home",
     "fetch",
     "iter_table",
+    "load_calochallenge_hdf5",
     "load_calogan_npz",
     "load_geant4_showers",
     "load_higgs",

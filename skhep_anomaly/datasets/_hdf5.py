@@ -20,13 +20,13 @@ from skhep_anomaly.datasets._formats import check_not_empty
 
 def hdf5_columns(path: Path) -> list[str]:
     """Names of the columns, in the frame's order."""
-    with _open(path) as file:
+    with open_hdf5(path) as file:
         return _texts(_frame(path, file)["axis0"])
 
 
 def iter_hdf5(path: Path, columns: Sequence[str], batch_rows: int) -> Iterator[dict[str, Any]]:
     """Chunks of the frame as dicts of arrays."""
-    with _open(path) as file:
+    with open_hdf5(path) as file:
         places = _places(_frame(path, file))
         n_rows = len(places[columns[0]][0])
         check_not_empty(path, n_rows)
@@ -50,7 +50,8 @@ def _read(path: Path, values: Any, start: int, stop: int) -> np.ndarray:
         raise ValueError(msg) from error
 
 
-def _open(path: Path) -> Any:
+def open_hdf5(path: Path) -> Any:
+    """Open the file for reading, or say why it cannot be."""
     h5py = require("h5py", "io", "to read HDF5 files")
     try:
         return h5py.File(path, "r")

@@ -62,6 +62,17 @@ GEANT4_SHOWERS = {
     "url": "https://geant4.web.cern.ch",
 }
 
+CALOCHALLENGE = {
+    "citation": (
+        "M. Faucci Giannelli, G. Kasieczka, C. Krause, B. Nachman, D. Salamani, D. Shih, "
+        "A. Zaborowska (2022). Fast Calorimeter Simulation Challenge 2022, datasets 1, 2 and 3. "
+        "Zenodo. Results: C. Krause et al., arXiv:2410.21611."
+    ),
+    "doi": "10.5281/zenodo.6234054, 10.5281/zenodo.6366270, 10.5281/zenodo.6366323",
+    "licence": "CC BY 4.0",
+    "url": "https://calochallenge.github.io/homepage/",
+}
+
 USER_FILE = {
     "citation": "a file of the user; cite its authors",
     "doi": "unknown",
