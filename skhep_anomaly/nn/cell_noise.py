@@ -10,8 +10,8 @@ thick cells are the same object, and the whole is differentiable in λ, ε and t
 from the quantiles of a compound Poisson process: N ~ Poisson(λ/μ) deposits drawn from the spectrum
 of cells that are hit rarely (mean μ).
 
-ε of a cell is the sum of its own normal number and those of its four neighbours, weighted and
-scaled by maps that are learnt.
+ε of a cell is the sum of its own normal number and those of its eight neighbours, weighted and
+scaled by numbers and maps that are learnt: deposits come in clusters.
 """
 
 from __future__ import annotations
@@ -104,6 +104,7 @@ class TableNoise(nn.Module):
         n_map = map_shape[0] * map_shape[1]
         self.log_scale = nn.Parameter(torch.zeros(n_map))
         self.mixing = nn.Parameter(torch.zeros(n_map))
+        self.share = nn.Parameter(torch.tensor([0.15, 0.05]))  # of adjacent, of diagonal cells
 
     @torch.no_grad()
     def start(self, spectrum: NDArray[np.float64], generator: np.random.Generator) -> None:
@@ -135,24 +136,35 @@ class TableNoise(nn.Module):
 
     def mixed(self, eps: Tensor, cells: Tensor, shape: Any) -> Tensor:
         """Mix each ε with its neighbours', and scale it."""
-        own, around = self.weights()
-        return own[cells] * eps + around[cells] * _neighbours(eps, shape)
+        own, near, far = self.weights()
+        adjacent, diagonal = _neighbours(eps, shape)
+        return own[cells] * eps + near[cells] * adjacent + far[cells] * diagonal
 
-    def weights(self) -> tuple[Tensor, Tensor]:
-        """Give for each cell of the map the weights of its own ε and of its neighbours'."""
-        own = torch.rsqrt(1.0 + 4.0 * self.mixing.square()) * self.log_scale.exp()
-        return own, own * self.mixing
+    def weights(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Give for each cell of the map the weights of its own ε, its adjacent, its diagonal ones.
+
+        Their squares sum to the square of the scale.
+        """
+        near, far = self.share[0] + self.mixing, self.share[1]
+        norm = torch.rsqrt(1.0 + 4.0 * (near.square() + far.square()))
+        own = norm * self.log_scale.exp()
+        return own, own * near, own * far
 
 
-def _neighbours(eps: Tensor, shape: Any) -> Tensor:
-    """Sum over the four neighbours of each cell."""
+def _neighbours(eps: Tensor, shape: Any) -> tuple[Tensor, Tensor]:
+    """Sum over the four adjacent and over the four diagonal neighbours of each cell."""
     image = eps.view(-1, *shape)
+    across = _beside(image, 2)
+    return (_beside(image, 1) + across).view_as(eps), _beside(across, 1).view_as(eps)
+
+
+def _beside(image: Tensor, axis: int) -> Tensor:
+    """Sum over both neighbours along an axis."""
     total = torch.zeros_like(image)
-    total[:, 1:] += image[:, :-1]
-    total[:, :-1] += image[:, 1:]
-    total[:, :, 1:] += image[:, :, :-1]
-    total[:, :, :-1] += image[:, :, 1:]
-    return total.view_as(eps)
+    n = image.shape[axis] - 1
+    total.narrow(axis, 1, n).add_(image.narrow(axis, 0, n))
+    total.narrow(axis, 0, n).add_(image.narrow(axis, 1, n))
+    return total
 
 
 def compound_poisson_table(

@@ -8,7 +8,7 @@ proper scores are proper: cells alone would do with endless data, the other term
     + 0.3 [ES + 0.1 CRPS](ln block sums of 2², 3², 5² cells)
     + 0.3 [ES + 0.1 CRPS](ln row and column sums)
     + 0.05 CRPS(32 fresh sparse random projections of u)
-    + [ES + 0.3 CRPS](`ShowerSummary`)
+    + [ES + 0.3 CRPS](shapes of `ShowerSummary`) + [0.5 ES + 0.15 CRPS](counts of `ShowerSummary`)
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ __all__ = ["ShowerScore"]
 
 _TAU = 0.3  # MeV
 _TINY = 1e-12
+_SHAPE = (1.0, 0.3)  # energy score, CRPS
+_COUNTS = (0.5, 0.15)
 _BLOCKS = (2, 3, 5)
 _PATCHES = {2: 0.016, 3: 0.027}
 _PROJECTIONS, _SPARSE = 32, 8
@@ -111,7 +113,9 @@ class ShowerScore(nn.Module):
             terms += [(_log(each), 0.3 / len(group), 0.03 / len(group)) for each in group]
         if projections is not None:
             terms.append((_project(_log(cells), *projections), 0.0, 0.05))
-        return [*terms, (self.summary(cells, track), 1.0, 0.3)]
+        numbers = self.summary(cells, track)
+        shape, counts = numbers[:, : self.summary.n_shape], numbers[:, self.summary.n_shape :]
+        return [*terms, (shape, *_SHAPE), (counts, *_COUNTS)]
 
     def _tiled(self, images: Tensor, k: int) -> Tensor:
         """Sum over k × k tiles; what does not fit into one is left out."""

@@ -82,7 +82,12 @@ class ShowerSummary(nn.Module):
     @property
     def n_numbers(self) -> int:
         """How many numbers sum up a shower."""
-        return 1 + 6 + 1 + 1 + len(_WINDOWS) + len(_THRESHOLDS) + 3
+        return self.n_shape + len(_THRESHOLDS) + 4
+
+    @property
+    def n_shape(self) -> int:
+        """How many of them, the first, are no counts."""
+        return 1 + 6 + 1 + 1 + len(_WINDOWS)
 
     def forward(self, cells: Tensor, track: Track) -> Tensor:
         """Give the numbers (n, n_numbers) of cells (n, n_cells) [MeV]."""
@@ -122,7 +127,7 @@ class ShowerSummary(nn.Module):
         return torch.stack(shares, dim=1) / total[:, None]
 
     def _neighbourhood(self, images: Tensor) -> Tensor:
-        """Soft numbers of adjacent pairs, diagonal pairs and isolated hit cells."""
+        """Soft numbers of adjacent, diagonal, next but one pairs, and isolated hit cells."""
         hit = images / (images + _HIT)
         next_x, next_y = (torch.diag(torch.ones(n - 1), 1).to(images) for n in self.shape)
         right, down = hit @ next_y, next_x @ hit
@@ -130,9 +135,10 @@ class ShowerSummary(nn.Module):
         diagonal = (down * (right + hit @ next_y.T)).sum(dim=(1, 2))
         # hit · Π (1 − hit) over the eight neighbours, as a sum of logarithms over 3 × 3 cells
         log_empty = math.log(_HIT) - (images + _HIT).log()
+        apart = ((next_x @ down + right @ next_y) * hit).sum(dim=(1, 2))
         near_x, near_y = (one + one.T + torch.eye(len(one)).to(one) for one in (next_x, next_y))
         isolated = hit * ((near_x @ log_empty @ near_y) - log_empty).exp()
-        return torch.stack([adjacent, diagonal, isolated.sum(dim=(1, 2))], dim=1)
+        return torch.stack([adjacent, diagonal, apart, isolated.sum(dim=(1, 2))], dim=1)
 
     @torch.no_grad()
     def learn(self, cells: Tensor, c: Tensor, track: Track) -> None:
