@@ -1,4 +1,4 @@
-"""The command line ``skhep-anomaly``: compare, fit, score, report.
+"""The command line ``skhep-anomaly``: compare, fit, score, report, simulate.
 
 Results go to stdout, everything else to stderr. A mistake of the user is one line and exit code 2,
 Ctrl-C is 130; what is neither is a fault of ours and keeps its traceback.
@@ -70,6 +70,8 @@ def _command(name: str) -> Callable[[Any], int]:
         from skhep_anomaly.cli.fitting import run
     elif name == "score":
         from skhep_anomaly.cli.scoring import run
+    elif name == "simulate":
+        from skhep_anomaly.cli.simulating import run
     else:
         from skhep_anomaly.cli.reporting import run
     return run

@@ -15,12 +15,13 @@ OUR_MODELS = ("ae", "vae", "flow", "gan", "groupwise", "ope")
 ALL_MODELS = (*OUR_MODELS, "iforest", "ocsvm", "deepsvdd", "trees", "logistic")
 
 DESCRIPTION = """\
-Find odd events with generative models.
+Find odd events and simulate showers with generative models.
 
   compare   fit detectors on background, measure them, write a table and report.html
   fit       fit one detector and save it
   score     score events with a saved detector
   report    write the HTML report again from a comparison in JSON
+  simulate  generate calorimeter showers, fast and in any number
 """
 COMPARE = """\
 Fit detectors on background events, several seeds each, test them on other background and on
@@ -65,6 +66,23 @@ REPORT_EXAMPLES = """\
 example:
   skhep-anomaly report result.json --out report.html
 """
+SIMULATE = """\
+Generate calorimeter showers with a trained model, the one that comes with the package without
+--model, or with the parametrised showers of GFLASH (--toy). Memory stays flat, however many.
+"""
+SIMULATE_EXAMPLES = """\
+examples:
+  skhep-anomaly simulate showers --n 100000 --out showers.npy
+  skhep-anomaly simulate showers --conditions electrons.parquet --n-per-condition 10 --out s.h5
+  skhep-anomaly simulate showers --model mine.skhep --conditions beam.npz --out s.npy --resume
+
+Conditions: columns px, py, pz [GeV], x, y [cm] of a csv, parquet or ROOT file; an array (n, 5) in
+.npy; or the schools' .npz with ParticleMomentum and ParticlePoint. Output: .npy with showers
+(n, nx, ny) in MeV, or .h5 with "showers" and "conditions".
+
+While it runs the output is FILE.part, with a journal FILE.part.json beside it. After a kill, or
+Ctrl-C, the same command with --resume goes on; the result is bitwise that of one run.
+"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -98,6 +116,7 @@ def build_parser() -> Parser:
     _add_fit(commands)
     _add_score(commands)
     _add_report(commands)
+    _add_simulate(commands)
     return parser
 
 
@@ -201,6 +220,29 @@ def _add_report(commands: Any) -> None:
     parser.add_argument("result", metavar="JSON", help="what compare --json has written")
     parser.add_argument("--out", default="report.html", metavar="FILE", help="(report.html)")
     parser.set_defaults(command="report")
+
+
+def _add_simulate(commands: Any) -> None:
+    words = "generate calorimeter showers"
+    parser = _add_command(commands, "simulate", words, SIMULATE_EXAMPLES, SIMULATE)
+    parser.add_argument("what", choices=["showers"], help="what to simulate")
+    maker = parser.add_mutually_exclusive_group()
+    maker.add_argument("--model", metavar="FILE", help="a saved generator (the package's own)")
+    maker.add_argument("--toy", action="store_true", help="GFLASH instead of a model")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--conditions", metavar="FILE", help="csv, parquet, ROOT, npz or npy")
+    source.add_argument(
+        "--n", type=_count, metavar="N", help="so many showers, under conditions as in training"
+    )
+    parser.add_argument("--out", required=True, metavar="FILE", help=".npy or .h5 to write")
+    parser.add_argument(
+        "--n-per-condition", type=_count, default=1, metavar="K", help="showers for each (1)"
+    )
+    parser.add_argument("--tree", metavar="NAME", help="tree of a ROOT file")
+    parser.add_argument("--seed", type=_whole, default=0, metavar="N", help="(0)")
+    parser.add_argument("--resume", action="store_true", help="go on with an unfinished output")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or auto (cpu)")
+    parser.set_defaults(command="simulate")
 
 
 def _add_events(parser: argparse.ArgumentParser) -> None:

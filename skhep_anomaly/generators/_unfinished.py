@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from skhep_anomaly._atomic import write_atomically
 
-__all__ = ["Unfinished", "forget_unfinished"]
+__all__ = ["Unfinished", "is_unfinished"]
 
 _SECONDS = 5.0  # between two entries in the journal
 _HOW_TO_RESTART = "Remove it and its journal, or leave resume out, to start over."
@@ -34,10 +34,9 @@ def _names(path: str | os.PathLike[str]) -> tuple[Path, Path]:
     )
 
 
-def forget_unfinished(path: str | os.PathLike[str]) -> None:
-    """Remove what an earlier, unfinished run has left beside `path`."""
-    for name in _names(path):
-        name.unlink(missing_ok=True)
+def is_unfinished(path: str | os.PathLike[str]) -> bool:
+    """Tell whether an earlier run has left something to go on with beside `path`."""
+    return all(name.is_file() for name in _names(path))
 
 
 class Unfinished:
@@ -66,7 +65,7 @@ class Unfinished:
         ValueError
             If it was made from something else, or the journal is damaged.
         """
-        if not (self.part.is_file() and self.journal.is_file()):
+        if not is_unfinished(self.path):
             return False
         try:
             kept = json.loads(self.journal.read_text("utf-8"))
