@@ -7,7 +7,9 @@
 
 "marginal" and "high" hold the same physics; only "high" can see that a shower belongs to another
 particle. With the cells the conditions are given too: without them no classifier could, and one
-that reads ½ on showers under shuffled conditions says little when it reads ½ on a generator.
+that reads ½ on showers under shuffled conditions says little when it reads ½ on a generator. They
+are given four times, or five columns drown among 900: the network with its weight decay reads .90
+on spoilt showers with one copy and .97 with four.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ __all__ = ["shower_features", "spoil_showers"]
 
 KINDS = ("marginal", "high", "extended", "cells")
 CELL_SCALE = 0.05  # MeV
+CONDITION_COPIES = 4
 RELATIVE = ("response", "centroid_x", "centroid_y", "width_along", "width_across", "asymmetry")
 
 
@@ -51,8 +54,8 @@ def shower_features(
         Conditions px, py, pz [GeV], x, y [cm].
     kind : {"high", "extended", "cells", "marginal"}, default="high"
         "high": the 15 observables and the conditions. "extended": with the spectrum of the deposits
-        too. "cells": logarithms of all cells, and the conditions. "marginal": observables that
-        are not relative to the conditions, and no conditions.
+        too. "cells": logarithms of all cells, and four copies of the conditions. "marginal":
+        observables that are not relative to the conditions, and no conditions.
     geometry : (float, float), default=(2.02, 12.0)
         Edge of a cell and the depth at which the axis is taken [cm].
 
@@ -87,7 +90,7 @@ def _cells(images: NDArray[Any], X: Any, geometry: Geometry) -> NDArray[np.float
     track = read_track(X, len(images), geometry)
     conditions = np.column_stack([np.log(track.energy), track.slope, read_conditions(X)[:, 3:]])
     cells = np.log1p(images.reshape(len(images), -1) / CELL_SCALE)
-    return np.hstack([cells, conditions]).astype(np.float32)
+    return np.hstack([cells, *[conditions] * CONDITION_COPIES]).astype(np.float32)
 
 
 def _marginal(table: ShowerObservables, X: Any, geometry: Geometry) -> NDArray[np.float64]:
