@@ -8,7 +8,7 @@ proper scores are proper: cells alone would do with endless data, the other term
     + 0.3 [ES + 0.1 CRPS](ln block sums of 2², 3², 5² cells)
     + 0.3 [ES + 0.1 CRPS](ln row and column sums)
     + 0.05 CRPS(32 fresh sparse random projections of u)
-    + [ES + 0.3 CRPS](shapes of `ShowerSummary`) + [0.5 ES + 0.15 CRPS](counts of `ShowerSummary`)
+    + [1.5 ES + 0.5 CRPS](shapes of `ShowerSummary`) + [0.25 ES + 0.1 CRPS](its counts)
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ __all__ = ["ShowerScore"]
 
 _TAU = 0.3  # MeV
 _TINY = 1e-12
-_SHAPE = (1.0, 0.3)  # energy score, CRPS
-_COUNTS = (0.5, 0.15)
+_SHAPE = (1.5, 0.5)  # energy score, CRPS
+_COUNTS = (0.25, 0.1)
 _BLOCKS = (2, 3, 5)
 _PATCHES = {2: 0.016, 3: 0.027}
 _PROJECTIONS, _SPARSE = 32, 8
