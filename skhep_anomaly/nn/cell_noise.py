@@ -11,7 +11,7 @@ from the quantiles of a compound Poisson process: N ~ Poisson(λ/μ) deposits dr
 of cells that are hit rarely (mean μ).
 
 ε of a cell is the sum of its own normal number and those of its eight neighbours, weighted and
-scaled by numbers and maps that are learnt: deposits come in clusters.
+scaled by numbers and maps that are learnt: deposits come in clusters, above all in thin cells.
 """
 
 from __future__ import annotations
@@ -25,9 +25,19 @@ from scipy.special import ndtr
 from scipy.stats import gamma
 from torch import Tensor, nn
 
-__all__ = ["E_GRID", "L_GRID", "THRESHOLD", "TableNoise", "compound_poisson_table", "table_lookup"]
+__all__ = [
+    "E_GRID",
+    "L_GRID",
+    "THICK",
+    "THIN",
+    "THRESHOLD",
+    "TableNoise",
+    "compound_poisson_table",
+    "table_lookup",
+]
 
 THRESHOLD = 0.05  # T₀ [MeV]
+THICK, THIN = float(np.log(5.0)), float(np.log(0.01))  # ln λ, λ in MeV
 _L_LOW, _L_HIGH, _L_STEP = -7.0, 13.0, 0.5
 _E_HIGH, _E_STEP = 3.75, 0.0625
 L_GRID, E_GRID = (_L_LOW, _L_STEP), (-_E_HIGH, _E_STEP)  # first knot, step
@@ -104,7 +114,8 @@ class TableNoise(nn.Module):
         n_map = map_shape[0] * map_shape[1]
         self.log_scale = nn.Parameter(torch.zeros(n_map))
         self.mixing = nn.Parameter(torch.zeros(n_map))
-        self.share = nn.Parameter(torch.tensor([0.15, 0.05]))  # of adjacent, of diagonal cells
+        # of adjacent and diagonal neighbours in thick cells, and what thin ones add to it
+        self.share = nn.Parameter(torch.tensor([0.05, 0.0, 0.2, 0.1]))
 
     @torch.no_grad()
     def start(self, spectrum: NDArray[np.float64], generator: np.random.Generator) -> None:
@@ -131,24 +142,30 @@ class TableNoise(nn.Module):
             Deposits [MeV] ≥ 0.
         """
         a = (log_mean - (np.log(THRESHOLD) + _L_LOW)) / _L_STEP
-        b = (self.mixed(eps, cells, shape) + _E_HIGH) / _E_STEP
+        b = (self.mixed(eps, cells, shape, log_mean.detach()) + _E_HIGH) / _E_STEP
         return torch.relu(table_lookup(self.table, a, b)).expm1() * THRESHOLD
 
-    def mixed(self, eps: Tensor, cells: Tensor, shape: Any) -> Tensor:
-        """Mix each ε with its neighbours', and scale it."""
-        own, near, far = self.weights()
-        adjacent, diagonal = _neighbours(eps, shape)
-        return own[cells] * eps + near[cells] * adjacent + far[cells] * diagonal
+    def mixed(self, eps: Tensor, cells: Tensor, shape: Any, log_mean: Tensor) -> Tensor:
+        """Mix each ε with its neighbours', and scale it.
 
-    def weights(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Give for each cell of the map the weights of its own ε, its adjacent, its diagonal ones.
-
-        Their squares sum to the square of the scale.
+        The weights of the adjacent and of the diagonal neighbours rise from those of thick cells
+        (5 MeV and above) to those of thin ones (0.01 MeV and below), linearly in ln λ.
         """
-        near, far = self.share[0] + self.mixing, self.share[1]
+        scale, near_thick, far_thick, near_thin, far_thin = self.weights()
+        thin = ((THICK - log_mean) / (THICK - THIN)).clamp(0.0, 1.0)
+        near, far = near_thick[cells] + near_thin * thin, far_thick + far_thin * thin
+        adjacent, diagonal = _neighbours(eps, shape)
         norm = torch.rsqrt(1.0 + 4.0 * (near.square() + far.square()))
-        own = norm * self.log_scale.exp()
-        return own, own * near, own * far
+        return scale[cells] * norm * (eps + near * adjacent + far * diagonal)
+
+    def weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Give scale and adjacent weight of each cell of the map, and three numbers.
+
+        These are the diagonal weight of thick cells, and what is added to the adjacent and to the
+        diagonal weight in thin cells.
+        """
+        near, far, near_thin, far_thin = self.share.unbind()
+        return self.log_scale.exp(), near + self.mixing, far, near_thin, far_thin
 
 
 def _neighbours(eps: Tensor, shape: Any) -> tuple[Tensor, Tensor]:
