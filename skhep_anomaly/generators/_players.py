@@ -55,8 +55,8 @@ class Side:
 
     n_features: int = 1
     n_draws: int = 1
-    rate: float = 0.2
-    critic_rate: float = 0.2
+    rate: float = 0.7
+    critic_rate: float = 0.7
     betas: tuple[float, float] = (0.0, 0.9)
     spectral_norm: bool = False
     has_objective: bool = False
@@ -77,6 +77,7 @@ def make_critic(
     shape: tuple[int, int],
     *,
     widths: Sequence[int] | None = None,
+    sees_response: bool = True,
     error_weight: float = 0.0,
 ) -> ShowerCritic | None:
     """Give the critic that a loss needs, if it needs one.
@@ -91,6 +92,8 @@ def make_critic(
         Cells of the map.
     widths : sequence of int, default=None
         Hidden units or channels; None: those of `ShowerCritic`.
+    sees_response : bool, default=True
+        Show the critic the response beside the conditions.
     error_weight : float, default=0.0
         λ of a regressor's errors in what it reads; 0: none.
 
@@ -106,6 +109,7 @@ def make_critic(
         shape,
         _N_CONDITIONS,
         side.n_features,
+        sees_response=sees_response,
         error_weight=error_weight,
         widths=widths,
         spectral_norm=side.spectral_norm,

@@ -2,8 +2,9 @@
 
 Cells enter as ln(1 + cell/MeV), so that the halo of a shower weighs beside its core; conditions
 c enter every layer. One output is the critic of a Wasserstein, least-squares or hinge loss, k
-outputs are the features h of the Cramér loss. As in Chekalina et al. (2018), arXiv:1812.01319, a
-regressor's guess of the conditions may enter as well, by its difference from the true ones.
+outputs are the features h of the Cramér loss. Further numbers may stand beside the conditions: the
+response, which a critic of logarithms is slow to see, and, as in Chekalina et al. (2018),
+arXiv:1812.01319, the errors of a regressor's guess of the conditions.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class ShowerCritic(nn.Module):
         Width of the scaled conditions c.
     n_features : int, default=1
         Outputs: 1 for a score (higher = more like the data), more for the Cramér loss.
+    sees_response : bool, default=False
+        Expect the response of each shower beside its conditions.
     error_weight : float, default=0.0
         λ of the errors of a regressor of the conditions; 0: it has no say.
     widths : sequence of int, default=None
@@ -58,16 +61,18 @@ class ShowerCritic(nn.Module):
         n_conditions: int = 5,
         n_features: int = 1,
         *,
+        sees_response: bool = False,
         error_weight: float = 0.0,
         widths: Sequence[int] | None = None,
         spectral_norm: bool = False,
     ) -> None:
         super().__init__()
-        self.error_weight = float(error_weight)
+        self.sees_response, self.error_weight = bool(sees_response), float(error_weight)
+        n_beside = int(self.sees_response) + (n_conditions if error_weight else 0)
         self.net = CellNet(
             kind,
             shape,
-            n_conditions * (2 if error_weight else 1),
+            n_conditions + n_beside,
             n_features,
             widths=widths,
             spectral_norm=spectral_norm,
@@ -77,7 +82,7 @@ class ShowerCritic(nn.Module):
         """Draw new weights from `generator`."""
         self.net.reset(generator)
 
-    def forward(self, logs: Tensor, c: Tensor, errors: Tensor | None = None) -> Tensor:
+    def forward(self, logs: Tensor, c: Tensor, beside: Tensor | None = None) -> Tensor:
         """Judge images.
 
         Parameters
@@ -86,12 +91,12 @@ class ShowerCritic(nn.Module):
             Log-scaled cells.
         c : Tensor of shape (n, n_conditions)
             Scaled conditions.
-        errors : Tensor of shape (n, n_conditions), default=None
-            λ times the regressor's guess less the truth, where it has a say.
+        beside : Tensor of shape (n, k), default=None
+            Response, and λ times the regressor's guess less the truth, where they are expected.
 
         Returns
         -------
         Tensor of shape (n, n_features)
         """
-        out: Tensor = self.net(logs, c if errors is None else torch.cat([c, errors], dim=1))
+        out: Tensor = self.net(logs, c if beside is None else torch.cat([c, beside], dim=1))
         return out

@@ -1,9 +1,9 @@
 """How a critic sees a shower: on the map of the generator's frame.
 
-There ln(1 + cell/unit) of each cell is put in its place, zeros elsewhere, beside the conditions in
-the frame, so that a critic is as symmetric as the generator. Where a regressor has a say, its
-errors times λ stand beside them, critic(map, [c, λ(t̂(cells) − t)]), and the critic sees whether a
-shower fits its conditions.
+There ln(1 + cell/MeV) of each cell is put in its place, zeros elsewhere, beside the conditions in
+the frame, so that a critic is as symmetric as the generator. It may see two things more, which
+say whether a shower fits its conditions: the response ρ = 10 ln(Σ cells / (E·f)), about 1 wide,
+and the errors of a regressor times λ; critic(map, [c, ρ, λ(t̂(cells) − t)]).
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ from skhep_anomaly.nn.shower_critic import log_cells
 from skhep_anomaly.nn.shower_frame import Framed
 
 __all__ = ["Turn"]
+
+_MEV = 1000.0  # per GeV
+_WIDTHS = 10.0  # one over the usual width of the response
+_TINY = 1e-3  # MeV
 
 
 @dataclass(frozen=True)
@@ -58,11 +62,19 @@ class Turn:
     def judge(self, maps: Tensor) -> Tensor:
         """Give the critic's outputs (n, n_features) on maps."""
         critic = self.module.critic
-        errors = None
+        beside = []
+        if critic.sees_response:
+            beside.append(self.response(maps))
         if critic.error_weight:
-            errors = critic.error_weight * (self.guesses(maps) - self.truth())
-        out: Tensor = critic(maps, self.framed.c, errors)
+            beside.append(critic.error_weight * (self.guesses(maps) - self.truth()))
+        out: Tensor = critic(maps, self.framed.c, torch.cat(beside, dim=1) if beside else None)
         return out
+
+    def response(self, maps: Tensor) -> Tensor:
+        """Give ρ (n, 1)."""
+        wanted = _MEV * self.framed.energy * self.module.generator.fraction
+        total = maps.expm1().sum(dim=1).clamp_min(_TINY)
+        return _WIDTHS * (total / wanted).log()[:, None]
 
     def guesses(self, maps: Tensor) -> Tensor:
         """Give the regressor's guesses of its targets (n, 5)."""

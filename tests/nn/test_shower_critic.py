@@ -52,6 +52,14 @@ def test_layers(kind, shape, widths, shapes):
     assert net(normal(3, shape[0] * shape[1]), normal(3, 5)).shape == (3, 1)
 
 
+@pytest.mark.parametrize(
+    "options, n_joined",
+    [({}, 5), ({"sees_response": True}, 6), ({"sees_response": True, "error_weight": 0.1}, 11)],
+)
+def test_numbers_beside_the_image(options, n_joined):
+    assert made(**options).net.layers[0].shift.shape == (6, n_joined)
+
+
 def test_unknown_kind():
     with pytest.raises(ValueError, match="kind='dense' is unknown; use one of"):
         CellNet("dense", (4, 4), 5, 1)
