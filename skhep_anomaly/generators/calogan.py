@@ -283,8 +283,8 @@ class CaloGANGenerator(ShowerSampling, ShowerExporting, ShowerFitting):
         Returns
         -------
         estimator
-            Not fitted: 16 normals, three layers of 128, no cell noise. Exported by ``export_onnx(path,
-            quantize="int8", window=(22, 22))`` it runs in `OnnxShowerGenerator`.
+            Not fitted: 16 normals, three layers of 128, no cell noise. `OnnxShowerGenerator` runs
+            what ``export_onnx(path, quantize="int8", window=(22, 22))`` makes of it.
 
         Notes
         -----
