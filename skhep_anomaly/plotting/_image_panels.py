@@ -33,7 +33,7 @@ __all__ = [
 SPAN = 1e-5  # lowest colour of a logarithmic scale, in units of the highest
 MARKED = 3.0  # standard deviations beyond which a cell is marked
 UNKNOWN = "#DDDDDD"
-KNOWN = 0.5  # relative error above which a cell is drawn as unknown
+KNOWN = 0.15  # error in units of the sum, above which a difference is drawn as unknown
 RATIO_TICKS = {1.25: (0.8, 0.9, 1.0, 1.1, 1.25), 2.0: (0.5, 0.7, 1.0, 1.4, 2.0)}  # by the end
 COVERED = 0.9  # share of the cells that must lie inside the smaller end
 PULL_END = 5.0
@@ -133,9 +133,12 @@ def difference_end(kind: str, values: Sequence[NDArray[np.float64]]) -> float:
 
 
 def known_differences(kind: str, real: Values, fake: Values) -> NDArray[np.float64]:
-    """Return a comparison, NaN where the error of the ratio is above a half."""
-    ratio = compare_means("ratio", real, fake)
-    unknown = ratio.error > KNOWN * ratio.value.clip(min=1.0)
+    """Return a comparison, NaN where σ(f − r) is above 15 % of f + r, the ratio's error above 30 %.
+
+    The rule does not change when the samples change places: else cells where one of them happens to
+    be low would be drawn and their opposites not.
+    """
+    unknown = compare_means("difference", real, fake).error > KNOWN * (real.value + fake.value)
     return np.where(unknown, np.nan, compare_means(kind, real, fake).value)
 
 
