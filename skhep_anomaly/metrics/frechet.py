@@ -55,7 +55,7 @@ def fpd(
     fake : array-like of shape (n_fake, k)
         The same features of the generated sample.
     extrapolate : bool, default=True
-        False gives F of the whole samples, biased upwards by about k²/(2n).
+        False gives F of the whole samples, biased upwards by about k (k + 5)/(2n).
     n_jackknife : int, default=10
         Groups of the delete-a-group jackknife that gives the error.
     weight_real : array-like of shape (n_real,), default=None
