@@ -53,7 +53,8 @@ class CaloGANGenerator(ShowerSampling, ShowerExporting, ShowerFitting):
     frame : {"canonical"} or None, default="canonical"
         Mirror, transpose and shift showers into one frame; None: take them as they are.
     geometry : tuple of float, default=(2.02, 12.0)
-        Width of a cell [cm], and depth at which the axis is centred [cm].
+        Width of a cell [cm], and depth [cm] of the shower axis; the frame fits its own depth,
+        which grows with ln E, where slopes let it.
     n_critic : int, default=3
         Moves of the critic per move of the generator.
     gradient_penalty : float, default=10.0
@@ -119,7 +120,13 @@ class CaloGANGenerator(ShowerSampling, ShowerExporting, ShowerFitting):
 
     Notes
     -----
-    The published generator is a deconvolution net trained as a Wasserstein GAN for 70 hours.
+    The published generator is a deconvolution net trained as a Wasserstein GAN for 70 hours; it is
+    `paper_preset`. The default differs in everything: a perceptron in the canonical frame, cell
+    noise, a response, energy scores of cells and of what physicists compute from them, and a map of
+    the smallest deposits onto real ones after training. A fit takes 8,000 steps of some 60 ms.
+
+    With frame and noise switched off one sees what they are for: without the frame the observables
+    alone tell showers apart (AUC of .83 instead of .52 in a prototype), without noise the cells do.
 
     References
     ----------
