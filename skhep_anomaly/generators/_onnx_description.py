@@ -9,7 +9,7 @@ import torch
 
 from skhep_anomaly.generators._conditions import CONDITION_NAMES
 from skhep_anomaly.generators._onnx_graph import Graph, float32
-from skhep_anomaly.nn.cell_noise import E_GRID, L_GRID, THRESHOLD, TableNoise
+from skhep_anomaly.nn.cell_noise import E_GRID, L_GRID, THICK, THIN, THRESHOLD, TableNoise
 from skhep_anomaly.nn.low_deposits import EMPTY, LIMIT, LOWEST, STEP
 from skhep_anomaly.nn.shower_frame import ShowerFrame
 from skhep_anomaly.nn.shower_net import ShowerNet
@@ -86,14 +86,17 @@ def _noise(export: Any) -> dict[str, Any] | None:
     if not isinstance(net.noise, TableNoise):
         a, b = (float(np.exp(float32(log))) for log in (net.noise.log_a, net.noise.log_b))
         return {"kind": "gaussian", "a_mev": a, "b": b, **both}
-    weights = (_rounded(float32(weight)[export.places]) for weight in net.noise.weights())
+    scale, near, far, near_thin, far_thin = (float32(weight) for weight in net.noise.weights())
     return {
         "kind": "table",
         "threshold_mev": THRESHOLD,
         "l_grid": list(L_GRID),
         "eps_grid": list(E_GRID),
         "table": _rounded(net.noise.table),
-        **dict(zip(("own", "adjacent", "diagonal"), weights, strict=True)),
+        "scale": _rounded(scale[export.places]),
+        "adjacent": {"thick": _rounded(near[export.places]), "thin": float(near_thin)},
+        "diagonal": {"thick": float(far), "thin": float(far_thin)},
+        "log_thick_thin": [THICK, THIN],
         **both,
     }
 

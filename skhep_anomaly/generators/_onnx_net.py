@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from skhep_anomaly.generators._onnx_graph import Graph, float32
 from skhep_anomaly.generators._onnx_int8 import activation_scale, quantized_dense
-from skhep_anomaly.nn.cell_noise import E_GRID, L_GRID, THRESHOLD, TableNoise
+from skhep_anomaly.nn.cell_noise import E_GRID, L_GRID, THICK, THIN, THRESHOLD, TableNoise
 from skhep_anomaly.nn.low_deposits import EMPTY, LIMIT, LOWEST, STEP
 from skhep_anomaly.nn.mlp import MLP
 from skhep_anomaly.nn.shower_deconv import DeconvTrunk
@@ -25,6 +25,7 @@ from skhep_anomaly.nn.shower_net import MLPTrunk, ShowerNet
 
 __all__ = ["add_frame", "add_noise", "add_response", "add_trunk"]
 
+_THINNING = THICK - THIN  # of ln λ
 # adjacent and diagonal neighbours of a cell
 _NEIGHBOURS = np.array(
     [[[0, 1, 0], [1, 0, 1], [0, 1, 0]], [[1, 0, 1], [0, 0, 0], [1, 0, 1]]], dtype=np.float32
@@ -178,16 +179,8 @@ def _low_put_right(graph: Graph, net: ShowerNet, cells: str) -> str:
 
 
 def _table_noise(graph: Graph, net: ShowerNet, log_mean: str, eps: str, cells: str) -> str:
-    noise: TableNoise = net.noise  # type: ignore[assignment]
-    table = float32(noise.table)
-    own, *around = (float32(weight) for weight in noise.weights())
-    image = graph.op("Reshape", eps, [-1, 1, *net.shape])
-    mixed = graph.op("Mul", graph.op("Gather", own, cells), eps)
-    for weight, kernel in zip(around, _NEIGHBOURS, strict=True):
-        beside = graph.op("Conv", image, kernel[None, None], pads=[1, 1, 1, 1])
-        beside = graph.op("Reshape", beside, [-1, net.n_cells])
-        beside = graph.op("Mul", graph.op("Gather", weight, cells), beside)
-        mixed = graph.op("Add", mixed, beside)
+    table = float32(net.noise.table)  # type: ignore[union-attr]
+    mixed = _mixed_noise(graph, net, log_mean, eps, cells)
     row, fa = _knot(graph, log_mean, np.log(THRESHOLD) + L_GRID[0], L_GRID[1], table.shape[0])
     column, fb = _knot(graph, mixed, E_GRID[0], E_GRID[1], table.shape[1])
     first = graph.op("Add", graph.op("Mul", row, table.shape[1]), column)
@@ -195,6 +188,26 @@ def _table_noise(graph: Graph, net: ShowerNet, log_mean: str, eps: str, cells: s
     v = graph.op("Add", low, graph.op("Mul", fa, graph.op("Sub", high, low)))
     grown = graph.op("Sub", graph.op("Exp", graph.op("Relu", v)), np.float32(1.0))
     return graph.op("Mul", grown, np.float32(THRESHOLD))
+
+
+def _mixed_noise(graph: Graph, net: ShowerNet, log_mean: str, eps: str, cells: str) -> str:
+    """Add ε mixed with its neighbours'."""
+    scale, near, far, *thin = (float32(weight) for weight in net.noise.weights())  # type: ignore[union-attr,operator]
+    thinness = graph.op("Div", graph.op("Sub", np.float32(THICK), log_mean), np.float32(_THINNING))
+    thinness = graph.op("Clip", thinness, np.float32(0.0), np.float32(1.0))
+    image = graph.op("Reshape", eps, [-1, 1, *net.shape])
+    mixed = eps
+    squares: Any = np.float32(1.0)
+    for thick, more, kernel in zip((near, far), thin, _NEIGHBOURS, strict=True):
+        weight = graph.op("Gather", thick, cells) if thick.ndim else thick
+        weight = graph.op("Add", graph.op("Mul", thinness, more), weight)
+        beside = graph.op("Conv", image, kernel[None, None], pads=[1, 1, 1, 1])
+        beside = graph.op("Reshape", beside, [-1, net.n_cells])
+        mixed = graph.op("Add", mixed, graph.op("Mul", weight, beside))
+        square = graph.op("Mul", graph.op("Mul", weight, weight), np.float32(4.0))
+        squares = graph.op("Add", square, squares)
+    mixed = graph.op("Div", mixed, graph.op("Sqrt", squares))
+    return graph.op("Mul", graph.op("Gather", scale, cells), mixed)
 
 
 def _knot(graph: Graph, value: str, first: float, step: float, n: int) -> tuple[str, str]:

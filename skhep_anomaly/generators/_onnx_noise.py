@@ -41,9 +41,9 @@ def read_noise(about: dict[str, Any] | None, window: tuple[int, ...]) -> Noise:
     if about["kind"] == "gaussian":
         return Noise("gaussian", (np.float32(about["a_mev"]), np.float32(about["b"]), pull, low))
     table = np.array(about["table"], dtype=np.float32)
-    weights = tuple(
-        np.array(about[name], dtype=np.float32).reshape(window)
-        for name in ("own", "adjacent", "diagonal")
+    scale, near = (
+        np.array(values, dtype=np.float32).reshape(window)
+        for values in (about["scale"], about["adjacent"]["thick"])
     )
     threshold = np.float32(about["threshold_mev"])
     (first_l, step_l), (first_e, step_e) = about["l_grid"], about["eps_grid"]
@@ -58,6 +58,12 @@ def read_noise(about: dict[str, Any] | None, window: tuple[int, ...]) -> Noise:
             table.shape[1] - 1.001,
         )
     )
+    # thinness 1…0 of a cell is linear in its row of the table
+    thick, thin = about["log_thick_thin"]
+    slope = step_l / (thick - thin)
+    start = (thick - np.log(about["threshold_mev"]) - first_l) / (thick - thin)
+    more = (about["adjacent"]["thin"], about["diagonal"]["thick"], about["diagonal"]["thin"])
+    weights = (scale, near, *(np.float32(number) for number in (*more, start, slope)))
     return Noise("table", (threshold, knots, table, _crossings(table), weights, pull, low))
 
 

@@ -222,17 +222,21 @@ def _read_normals(draw: Any, quantiles: Any, u0: Any, v0: Any, shape: Any, eps: 
 def _coordinates(w: Any, eps: Any, lift: Any, noise: Any, row: Any, column: Any) -> None:
     """Write the coordinates in the table of ln λ and of the mixed ε."""
     first, step_l, last_l, low_e, step_e, last_e = noise[1]
-    own, adjacent, diagonal = noise[4]
+    cell_scale, near_thick, near_thin, far_thick, far_thin, start, slope = noise[4]
     for k in range(len(row)):
         row[k] = min(max((_log(max(w[k], _F(1e-30))) + lift - first) * step_l, _F(0.0)), last_l)
-    wu, wv = own.shape
+    wu, wv = cell_scale.shape
     for a in range(wu):
         up, here, down = eps[a], eps[a + 1], eps[a + 2]
-        mine, near, far, at = own[a], adjacent[a], diagonal[a], column[a * wv : (a + 1) * wv]
+        scale, thick = cell_scale[a], near_thick[a]
+        line, at = row[a * wv : (a + 1) * wv], column[a * wv : (a + 1) * wv]
         for b in range(wv):
-            cross = up[b + 1] + down[b + 1] + here[b] + here[b + 2]
-            corners = up[b] + up[b + 2] + down[b] + down[b + 2]
-            mixed = mine[b] * here[b + 1] + near[b] * cross + far[b] * corners
+            thin = min(max(start - slope * line[b], _F(0.0)), _F(1.0))
+            near, far = thick[b] + near_thin * thin, far_thick + far_thin * thin
+            adjacent = up[b + 1] + down[b + 1] + here[b] + here[b + 2]
+            diagonal = up[b] + up[b + 2] + down[b] + down[b + 2]
+            norm = scale[b] / np.sqrt(_F(1.0) + _F(4.0) * (near * near + far * far))
+            mixed = norm * (here[b + 1] + near * adjacent + far * diagonal)
             at[b] = min(max((mixed - low_e) * step_e, _F(0.0)), last_e)
 
 
