@@ -102,7 +102,7 @@ def _height_label(panel: ObservablePanel, *, density: bool) -> str:
 def _outside(panel: ObservablePanel) -> str:
     """Say which end bins hold showers from outside the range."""
     below, above = (n > 0 for n in panel.n_outside)
-    ends = {(True, True): "under- and overflow", (True, False): "underflow"}
+    ends = {(True, True): "overflows", (True, False): "underflow"}
     return f"  (with {ends.get((below, above), 'overflow')})" if below or above else ""
 
 
