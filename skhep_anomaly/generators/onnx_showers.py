@@ -6,7 +6,7 @@ with noise. A file of layout "full" holds everything, and is fed with normal num
 
 Normal numbers are the 65,536 equally likely quantiles of a standard normal distribution, chosen by
 16-bit numbers of NumPy's SFC64: ten times as fast as drawing them one by one. Their spread is
-exact, their largest size 4.2.
+exact, their largest size 4.3.
 """
 
 from __future__ import annotations
