@@ -23,10 +23,10 @@ from skhep_anomaly import (
 # %%
 # Real showers, and as many generated ones
 # ----------------------------------------
-# 2,000 electrons of 1 to 100 GeV hit the middle of a calorimeter of 30 × 30 cells, at angles of some
-# 20°. Conditions are momentum [GeV] and entry point [cm]; images are deposits [MeV]. The generator
-# is asked for one shower under the conditions of each real one. (These showers were among those that
-# it has learnt from; the benchmark pages quote others.)
+# 2,000 electrons of 1 to 100 GeV hit the middle of a calorimeter of 30 × 30 cells, at angles of
+# some 20°. Conditions are momentum [GeV] and entry point [cm]; images are deposits [MeV]. The
+# generator is asked for one shower under the conditions of each real one. (These showers were among
+# those that it has learnt from; the benchmark pages quote others.)
 showers = load_geant4_showers()
 generator = CaloGANGenerator.pretrained()
 start = time.perf_counter()
