@@ -58,7 +58,7 @@ def kpd(
     n_batches : int, default=10
         Batches drawn, each without replacement.
     batch_size : int, default=1000
-        Rows of each sample in a batch; all rows where there are fewer.
+        Rows of each sample in a batch, at most half of a sample; with a single batch all rows.
     weight_real : array-like of shape (n_real,), default=None
         Weights ≥ 0.
     weight_fake : array-like of shape (n_fake,), default=None
@@ -108,10 +108,15 @@ def kpd(
     rng = numpy_generator(seed_sequence(random_state))
     values = []
     for _ in range(n_batches):
-        drawn = [rng.permutation(len(rows))[:batch_size] for rows in (pair.real, pair.fake)]
+        drawn = [_batch(len(rows), batch_size, n_batches, rng) for rows in (pair.real, pair.fake)]
         values.append(_mmd(take_pair(pair, drawn[0], drawn[1]), degree))
     low, middle, high = np.percentile(values, [16, 50, 84])
     return Estimate(float(middle), float((high - low) / 2))
+
+
+def _batch(n: int, size: int, n_batches: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Draw rows; batches of more than half would be one another's copies and show no scatter."""
+    return rng.permutation(n)[: min(size, n if n_batches == 1 else max(n // 2, 2))]
 
 
 def _mmd(pair: SamplePair, degree: int) -> float:

@@ -152,6 +152,10 @@ def test_kpd_has_no_bias_and_sees_shapes():
     assert kpd(real, ring, degree=4, random_state=0).value > 1.0
 
 
+def test_kpd_error_of_small_samples_is_not_zero():
+    assert kpd(normal(300), normal(300, seed=1), random_state=0).std > 0.001
+
+
 def test_kpd_weights():
     real, fake = normal(400), normal(400, seed=1)
     options = {"n_batches": 1, "batch_size": 10_000, "random_state": 0}
