@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from skhep_anomaly.generators._onnx_graph import Graph, float32
 from skhep_anomaly.generators._onnx_int8 import activation_scale, quantized_dense
@@ -105,7 +106,7 @@ def _add_dense(graph: Graph, layers: list[Any], h: str, typical: Any) -> str:
         else:
             a = quantized_dense(graph, h, weight, bias, activation_scale(seen))
             seen = seen @ weight + bias
-            seen = seen / (1.0 + np.exp(-seen))
+            seen = seen * expit(seen)
         last = index == len(layers) - 1
         h = a if last else graph.op("Mul", a, graph.op("Sigmoid", a))
     return h
