@@ -15,7 +15,8 @@ CONSTRAINTS := constraints/cpu.txt
 TORCH_INDEX ?=
 JOBS ?= 2
 NAME ?= adbench higgsml_detectors thesis_tables speed_detectors ope_tables ope_images \
-	ope_stability adversarial_margin speed_ope
+	ope_stability adversarial_margin speed_ope showers_quality speed_showers stream_showers \
+	validate_simulators
 
 # The first interpreter that really is 3.11 or newer.
 PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do \
