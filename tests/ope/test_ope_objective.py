@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch.nn.functional import softplus
 
 from skhep_anomaly.nn import LogitNet, ModuleLogit, Standardizer
@@ -170,8 +171,8 @@ def test_log_z_follows_the_net():
     assert float(loss.log_z) == pytest.approx(0.0, abs=1e-12)
     assert float(value) == pytest.approx(2 * np.log(2), rel=1e-12)
     with torch.no_grad():
-        net.net.flat[0, -1] = 5.0  # now g = 5 everywhere, taken over by a fifth every fourth step
-    for want in (0.0, 0.0, 0.0, 1.0):
+        net.net.flat[0, -1] = 5.0  # now g = 5 everywhere, taken over by .36 every eighth step
+    for want in [0.0] * 7 + [1.8]:
         loss.loss_and_gradient(net, draw(8, 2), None, context())
         assert float(loss.log_z) == pytest.approx(want, abs=1e-12)
 
@@ -194,6 +195,36 @@ def test_energy_rows_are_used_for_several_steps():
     for _ in range(7):
         loss.loss_and_gradient(make_net(), draw(8, 2), None, context())
     assert [sampler.calls for _, sampler in term] == [7, 3]
+
+
+def test_looks_at_z_are_uniform_and_differ():
+    loss = OPELoss(0.0, 0.0, None, terms(["energy"], 1), n_pseudo=6)
+    generator = context()
+    looks = [loss._uniform_rows(generator) for _ in range(200)]
+    assert not torch.equal(looks[0], looks[1])
+    one_row = torch.stack([look[0] for look in looks]).numpy()
+    for column in (looks[0].numpy().T, one_row.T):
+        for values in column:
+            assert stats.kstest((values + 2) / 4, "uniform").pvalue > 1e-3
+
+
+def test_chains_move_in_blocks_of_two_draws():
+    """Asked every second time for twice the rows, where the pool has them."""
+    (term,) = terms(["energy"], 1)
+    term[1].rows, term[1].n_chains = draw(12, 2), 12
+    term[1].sample = lambda n, value_and_grad: calls.append(n) or term[1].rows
+    calls = []
+    loss = OPELoss(0.0, 0.0, None, [term], n_pseudo=6)
+    first, second, third = (loss._pseudo(make_net())[0] for _ in range(3))
+    assert calls == [12, 12]
+    assert torch.equal(torch.cat([first, second]), term[1].rows)
+    assert torch.equal(third, first)
+    term[1].n_chains, calls[:] = 11, []
+    term[1].rows = draw(6, 2)
+    loss = OPELoss(0.0, 0.0, None, [term], n_pseudo=6)
+    for _ in range(2):
+        loss._pseudo(make_net())
+    assert calls == [6, 6]
 
 
 def test_known_anomalies_beyond_one_batch_take_turns():

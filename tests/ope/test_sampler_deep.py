@@ -14,6 +14,7 @@ from torch import nn
 
 from skhep_anomaly._random import seed_sequence
 from skhep_anomaly._validation import InvalidParameterError
+from skhep_anomaly.nn.pseudo_generator import PseudoGenerator
 from skhep_anomaly.ope.samplers.deep import DeepSampler, PseudoGeneratorLoss
 from skhep_anomaly.training import AdversarialNet, Context, Rows
 
@@ -146,6 +147,30 @@ def test_loss_has_the_value_and_the_gradient_of_its_formula():
     expected.backward()
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
     np.testing.assert_allclose(gradient, module.generator.flat.grad, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_members, d", [(1, 2), (1, 20), (3, 4)])
+def test_the_gradient_by_hand_is_that_of_autograd(n_members, d):
+    maker = PseudoGenerator(
+        torch.full((d,), -3.0).double(), torch.full((d,), 2.0).double(), 8, (16, 12), n_members
+    )
+    maker.reset(torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        maker.flat.add_(0.1 * torch.randn(maker.flat.shape, generator=seeded(4)).double())
+
+    def energy(x):
+        return -0.5 * x.square().sum(dim=-1), -x
+
+    value, gradient = maker.climb(100, seeded(3), energy, 0.7)  # rows are cut from 128
+    rows, entropy = maker.draw_with_entropy(100, seeded(3), "spacing")
+    expected = -energy(rows)[0].mean(dim=-1) - 0.7 * entropy
+    (wanted,) = torch.autograd.grad(expected.sum(), maker.flat)
+    torch.testing.assert_close(value, expected.detach(), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(gradient, wanted, rtol=1e-6, atol=1e-8)
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
 
 
 def test_players_carry_the_parameters():

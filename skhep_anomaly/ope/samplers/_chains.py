@@ -65,7 +65,7 @@ class ChainSampler(PseudoAnomalySampler):
         self.scale_ = torch.minimum(spread, self._width / 4)
         self._drift = self.scale_ / self._width
         self.places_ = self._unit_uniform(*self._lead, self.n_chains, len(self.low_))
-        self._owed = 0.0
+        self._next_block, self._owed = 0, 0.0
         self._g = rows.new_full((1,), torch.nan)
 
     @property
@@ -74,32 +74,48 @@ class ChainSampler(PseudoAnomalySampler):
 
     def _draw(self, n: int, value_and_grad: ValueAndGrad | None) -> Tensor:
         assert value_and_grad is not None
-        chosen = self._choose(n)
-        u = self._restart(self.places_.index_select(-2, chosen))
-        u, self._g = self._move(u, value_and_grad)
-        self.places_.index_copy_(-2, chosen, u)
+        block = self._choose(n)
+        self._restart(block)
+        u, self._g = self._move(block, value_and_grad)
+        block.copy_(u)
         return self._locate(u)
 
     def _choose(self, n: int) -> Tensor:
-        """Draw `n` different chains; a pool that is too small gets new ones first."""
+        """Give the pool's next `n` chains, as a view; a pool that is too small gets new ones first.
+
+        Once all have had their turn, the pool is shuffled: blocks cost less than rows picked one by
+        one, and every chain moves equally often.
+        """
         n_missing = n - self.places_.shape[-2]
         if n_missing > 0:
             more = self._unit_uniform(*self._lead, n_missing, len(self.low_))
             self.places_ = torch.cat([self.places_, more], dim=-2)
-        n_chains, device = self.places_.shape[-2], self.low_.device
-        return torch.randperm(n_chains, generator=self._generator, device=device)[:n]
+        start, n_chains = self._next_block, self.places_.shape[-2]
+        if start + n > n_chains:
+            start = 0
+            if n < n_chains:
+                order = torch.randperm(n_chains, generator=self._generator, device=self.low_.device)
+                self.places_ = self.places_.index_select(-2, order)
+        self._next_block = start + n
+        return self.places_.narrow(-2, start, n)
 
-    def _restart(self, u: Tensor) -> Tensor:
-        """Put a share of the chains (in random order as they are) somewhere new in the box.
+    def _restart(self, u: Tensor) -> None:
+        """Put a share of the chains `u`, next to each other at a random place, anew into the box.
 
         What is owed below one whole chain is carried to the next call.
         """
-        self._owed += self.reset_share * u.shape[-2]
+        n = u.shape[-2]
+        self._owed += self.reset_share * n
         n_new = int(self._owed)
         self._owed -= n_new
-        if n_new:
-            u[..., :n_new, :] = self._unit_uniform(*u[..., :n_new, :].shape)
-        return u
+        if n_new == 0:
+            return
+        start = int(torch.randint(n, (1,), generator=self._generator, device=self.low_.device))
+        n_head = min(n_new, n - start)
+        for first, count in ((start, n_head), (0, n_new - n_head)):
+            if count:
+                some = u.narrow(-2, first, count)
+                some.copy_(self._unit_uniform(*some.shape))
 
     def _locate(self, u: Tensor) -> Tensor:
         """Give the net's coordinates of places in the box."""

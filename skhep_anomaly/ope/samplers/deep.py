@@ -46,9 +46,14 @@ class PseudoGeneratorLoss:
 
     def __call__(self, module: Any, x: Tensor, weight: Tensor | None, context: Context) -> Tensor:
         """Give the loss on as many generated rows as the batch has."""
-        fake, entropy = module.get_submodule(self.part).draw_with_entropy(
-            len(x), context.generator, self.entropy
-        )
+        maker = module.get_submodule(self.part)
+        if self.entropy == "spacing":
+            value, gradient = maker.climb(
+                len(x), context.generator, module.value_and_grad, self.entropy_weight
+            )
+            tangent = torch.dot(maker.flat.view(-1), gradient.view(-1))
+            return value.sum() + (tangent - tangent.detach())
+        fake, entropy = maker.draw_with_entropy(len(x), context.generator, self.entropy)
         g, slope = module.value_and_grad(fake.detach())
         climb = -(slope.detach() * fake).sum(dim=-1).mean(dim=-1).sum()
         loss: Tensor = climb - self.entropy_weight * entropy.sum()
