@@ -40,7 +40,7 @@ class ShowerExporting:
             output (n, nx·ny) the deposits [MeV].
         quantize : {"int8"} or None, default=None
             "int8": dense layers in eight bits, up to three times as fast on processors with 8-bit
-            instructions, with an error of some 0.2 % of a shower's largest cell.
+            instructions. Cells move by a per cent; the description tells the largest difference.
         window : tuple of int or None, default=None
             For "par04" in the canonical frame: cells (wu, wv) around the axis that are given; None:
             the whole map, nx + 10 by ny + 10. Smaller is faster; what lies outside is given to the
