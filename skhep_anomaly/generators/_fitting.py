@@ -111,6 +111,8 @@ class ShowerFitting(ShowerAdversaries, SaveMixin, NetEstimator):
         conditions = check_conditions(X, owner)
         images = check_images(y, self.shape, owner)
         check_consistent_length(conditions, images)
+        if not images.any():
+            raise ValueError(f"All {len(images)} images of y are empty: {owner} learns from some.")
         weight = check_weights(sample_weight, conditions, owner=owner)
         if weight is None or weight.all():
             return conditions, images, weight
@@ -174,9 +176,11 @@ class ShowerFitting(ShowerAdversaries, SaveMixin, NetEstimator):
         self.n_features_in_ = len(CONDITION_NAMES)
         self.feature_names_in_ = np.array(CONDITION_NAMES, dtype=object)
         self.net_ = self._make_net()
-        chosen = _some(len(images), _LEARN_ROWS, numpy_generator(self._seeds[_ROWS]))
+        rng = numpy_generator(self._seeds[_ROWS])
+        chosen = _some(len(images), _LEARN_ROWS, rng)
         some = None if weight is None else weight[chosen]
         self._learn(conditions[chosen], images[chosen], some)
+        self._keep(conditions, weight, rng)
         self._reset_weights(torch_generator(self._seeds[_WEIGHTS]))
 
     def _learn(
@@ -196,17 +200,31 @@ class ShowerFitting(ShowerAdversaries, SaveMixin, NetEstimator):
         c, y = torch.from_numpy(conditions), torch.from_numpy(images)
         w = None if weight is None else torch.from_numpy(weight).float()
         c, y = c.to(self.device_), y.to(self.device_)
-        net.learn(c, y, None if w is None else w.to(self.device_))
+        w = None if w is None else w.to(self.device_)
+        net.learn(c, y, w)
         framed = net.frame(c)
-        module.score.summary.learn(y, framed.c, module.score.track(c))
+        module.score.summary.learn(y, framed.c, module.score.track(c), w)
         if isinstance(net.noise, TableNoise):
             spectrum = _single_deposits(framed.cells.cpu().numpy(), images)
             net.noise.start(spectrum, numpy_generator(self._seeds[_TABLE]))
-        kept = conditions[:_KEPT_CONDITIONS]
-        self.conditions_ = kept
-        u = net.frame(torch.from_numpy(kept).to(self.device_)).c
-        self.c_low_ = u.amin(dim=0).cpu().numpy()
-        self.c_high_ = u.amax(dim=0).cpu().numpy()
+
+    def _keep(
+        self,
+        conditions: NDArray[np.float32],
+        weight: NDArray[np.float64] | None,
+        generator: np.random.Generator,
+    ) -> None:
+        """Keep conditions to draw from, as often as their weight says, and the range of all."""
+        kept = _some(len(conditions), _KEPT_CONDITIONS, generator)
+        if weight is not None:
+            share = weight / weight.sum()
+            kept = np.sort(generator.choice(len(conditions), size=_KEPT_CONDITIONS, p=share))
+        self.conditions_ = conditions[kept]
+        frame = self.net_.module_.generator.frame
+        split = torch.from_numpy(conditions).split(2**16)
+        u = [frame.scaled(part.to(self.device_)).cpu() for part in split]
+        self.c_low_ = torch.cat([part.amin(dim=0, keepdim=True) for part in u]).amin(dim=0).numpy()
+        self.c_high_ = torch.cat([part.amax(dim=0, keepdim=True) for part in u]).amax(dim=0).numpy()
 
 
 def _some(n: int, most: int, generator: np.random.Generator) -> NDArray[np.intp]:

@@ -37,7 +37,7 @@ class ShowerPretrained:
         --------
         >>> from skhep_anomaly import CaloGANGenerator
         >>> electron = [[0.0, 0.0, 50.0, 0.0, 0.0]]  # px, py, pz [GeV], x, y [cm]
-        >>> CaloGANGenerator.pretrained().sample(electron, random_state=0).shape  # doctest: +SKIP
+        >>> CaloGANGenerator.pretrained().sample(electron, random_state=0).shape
         (1, 30, 30)
         """
         with as_file(files("skhep_anomaly.generators") / "data" / _FILE) as path:

@@ -156,7 +156,7 @@ class ShowerSampling(ShowerStreaming, ShowerPretrained):
             ``fit``.
         """
         check_is_fitted(self)
-        conditions = self._conditions(X)
+        conditions = check_conditions(X, type(self).__name__)
         images = check_images(y, self.shape, type(self).__name__)  # type: ignore[attr-defined]
         check_consistent_length(conditions, images)
         score = np.empty(len(images))

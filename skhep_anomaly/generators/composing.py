@@ -90,6 +90,8 @@ def _parts(particles: Any) -> Iterator[Any]:
 
 def _places(event: NDArray[Any], n_events: int | None) -> tuple[NDArray[np.intp], int]:
     """Give for each particle the row of its event, and how many rows there are."""
+    if event.dtype == object and all(isinstance(name, str) for name in event.flat):
+        event = event.astype(str)  # names in a pandas column
     if event.ndim != 1 or event.dtype.kind not in "iubfUS" or (event != event).any():
         raise ValueError(
             f"event must hold one number or name without NaN for each particle; got dtype "

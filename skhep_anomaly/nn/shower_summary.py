@@ -141,7 +141,7 @@ class ShowerSummary(nn.Module):
         return torch.stack([adjacent, diagonal, apart, isolated.sum(dim=(1, 2))], dim=1)
 
     @torch.no_grad()
-    def learn(self, cells: Tensor, c: Tensor, track: Track) -> None:
+    def learn(self, cells: Tensor, c: Tensor, track: Track, weight: Tensor | None = None) -> None:
         """Learn the fluctuation of each number from showers at scaled conditions `c`.
 
         What conditions explain is taken out by a quadratic fit; the logarithm of what remains is
@@ -149,14 +149,19 @@ class ShowerSummary(nn.Module):
         """
         numbers = self.raw(cells, track).double()
         design = _quadratic(c.double())
-        fit = torch.linalg.lstsq(design, numbers, driver="gelsd").solution
-        rest = (numbers - design @ fit).abs()
-        floor = rest.mean(dim=0) * 1e-2 + _TINY
+        w = torch.ones_like(numbers[:, :1]) if weight is None else weight.double()[:, None]
+        rest = (numbers - design @ _least_squares(design, numbers, w)).abs()
+        floor = (w * rest).sum(dim=0) / w.sum() * 1e-2 + _TINY
         line = torch.stack([torch.ones_like(track.energy), track.energy.log()], dim=1).double()
-        ab = torch.linalg.lstsq(line, (rest + floor).log(), driver="gelsd").solution
+        ab = _least_squares(line, (rest + floor).log(), w)
         # E ln|N(0, σ)| = ln σ − 0.635
         self.log_scale.copy_(ab[0] + 0.635)
         self.slope.copy_(ab[1])
+
+
+def _least_squares(design: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+    root = weight.sqrt()
+    return torch.linalg.lstsq(root * design, root * y, driver="gelsd").solution
 
 
 def _quadratic(c: Tensor) -> Tensor:
