@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_array
+
+from skhep_anomaly.metrics.shower_arrays import CONDITIONS, read_conditions
 
 __all__ = ["CONDITION_NAMES", "check_conditions"]
 
-CONDITION_NAMES = ("px", "py", "pz", "x", "y")
+CONDITION_NAMES = CONDITIONS
 _IN_MEV = 1e3  # median |p| above which GeV are hardly meant
 
 
@@ -38,28 +39,12 @@ def check_conditions(X: Any, owner: str) -> NDArray[np.float32]:
     Raises
     ------
     ValueError
-        If a column is missing, there are not five, a number is not finite, or pz ≤ 0.
+        If a column is missing, there are not five, a number is not finite, pz ≤ 0, or there are
+        no rows.
     """
-    columns = [str(name) for name in getattr(X, "columns", ())]
-    if columns:
-        missing = [name for name in CONDITION_NAMES if name not in columns]
-        if missing:
-            raise ValueError(
-                f"{owner} needs the columns {list(CONDITION_NAMES)} [GeV, GeV, GeV, cm, cm]; "
-                f"{missing} not found among {columns}."
-            )
-        X = X[list(CONDITION_NAMES)]
-    table = check_array(X, dtype=np.float64, input_name="X", estimator=owner)
-    if table.shape[1] != len(CONDITION_NAMES):
-        raise ValueError(
-            f"X has {table.shape[1]} columns; {owner} expects 5: px, py, pz [GeV], x, y [cm]."
-        )
-    backward = int((table[:, 2] <= 0).sum())
-    if backward:
-        raise ValueError(
-            f"pz must be above 0: the particle flies into the calorimeter. Got {backward} of "
-            f"{len(table)} rows with pz <= 0."
-        )
+    table = read_conditions(X, name=f"X of {owner}")
+    if len(table) == 0:
+        raise ValueError(f"X of {owner} has no rows; at least 1 is needed.")
     median = float(np.median(np.linalg.norm(table[:, :3], axis=1)))
     if median > _IN_MEV:
         warnings.warn(
@@ -67,5 +52,4 @@ def check_conditions(X: Any, owner: str) -> NDArray[np.float32]:
             "pz by 1000.",
             stacklevel=3,
         )
-    conditions: NDArray[np.float32] = table.astype(np.float32)
-    return conditions
+    return table.astype(np.float32)

@@ -95,20 +95,21 @@ class ShowerStreaming:
         return showers
 
     def _wanted(self, X: Any, n_per_condition: Any, seeds: Any) -> WantedConditions:
-        if not isinstance(n_per_condition, int | np.integer) or n_per_condition < 1:
+        if not _is_count(n_per_condition):
             raise ValueError(
                 f"n_per_condition={n_per_condition!r} must be an integer of at least 1."
             )
         times = int(n_per_condition)
-        if not isinstance(X, int | np.integer):
+        if not np.isscalar(X):
             return GivenConditions(self._conditions(X), times)  # type: ignore[attr-defined]
         drawn = self._drawn(X, seeds)
         return drawn if times == 1 else GivenConditions(drawn.rows(0, len(drawn)), times)
 
     def _drawn(self, n: Any, seeds: np.random.SeedSequence) -> DrawnConditions:
-        if not isinstance(n, int | np.integer) or n < 1:
+        if not _is_count(n):
             raise ValueError(
-                f"n={n!r} showers cannot be drawn: an integer of at least 1 is needed."
+                f"n={n!r} showers cannot be drawn: an integer of at least 1 is needed, or "
+                "conditions of shape (n, 5)."
             )
         return DrawnConditions(self.conditions_, int(n), seeds)  # type: ignore[attr-defined]
 
@@ -239,3 +240,8 @@ def _digest(module: torch.nn.Module) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()
+
+
+def _is_count(n: Any) -> bool:
+    """Tell whether `n` is an integer of at least 1; True is none."""
+    return isinstance(n, int | np.integer) and not isinstance(n, bool) and int(n) >= 1

@@ -344,7 +344,7 @@ def _flags(rows: list[ReportRow]) -> Iterator[str]:
                 "showers repeat real ones of this sample under other conditions."
             )
     control = by_name.get("LOW MLP control")
-    if control is not None and control.value < 0.8:
+    if control is not None and control.value < 0.9:
         yield (
             f"blind control: the network reads {control.value:.3f} on spoilt showers, so its "
             "LOW MLP near 0.5 proves nothing; use more showers."

@@ -21,12 +21,12 @@ LIMIT = 0.06  # T [MeV]
 _KNOTS = 129
 LOWEST = math.log(LIMIT) - 6.4
 STEP = 6.4 / (_KNOTS - 1)
-_NOTHING, EMPTY = -60.0, 1e-18  # ln t of no deposit; what counts as empty [MeV]
+_NOTHING, EMPTY = -1e4, 1e-10  # ln t of no deposit; what counts as empty [MeV]
 _FEWEST = 200
 
 
 class LowDeposits(nn.Module):
-    """Map of deposits below 0.06 MeV; the identity until `learn`."""
+    """Map of deposits below 0.06 MeV; until `learn` it only lifts those below 1e-4 MeV to that."""
 
     after: Tensor
 

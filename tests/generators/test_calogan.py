@@ -294,20 +294,20 @@ def test_frames_by_name_in_any_order(fitted, showers):
     frame = pandas.DataFrame(X[:, order], columns=[NAMES[k] for k in order])
     for table in (frame.assign(run=7), polars.DataFrame(X[:, order], schema=list(frame.columns))):
         np.testing.assert_array_equal(fitted.sample(table, random_state=0), one)
-    with pytest.raises(ValueError, match=r"\['pz'\] not found among"):
+    with pytest.raises(ValueError, match=r"lacks the columns \['pz'\]"):
         fitted.sample(frame.drop(columns="pz"))
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda X: X[:, :3], "X has 3 columns; CaloGANGenerator expects 5"),
-        (lambda X: np.column_stack([X, X[:, 0]]), "X has 6 columns"),
-        (lambda X: X * [1, 1, -1, 1, 1], "pz must be above 0: .* Got 30 of 30 rows"),
-        (lambda X: np.where(X[0, 0] == X, np.nan, X), "NaN"),
-        (lambda X: np.where(X[0, 0] == X, np.inf, X), "infinity"),
-        (lambda X: X[0], "Expected 2D array"),
-        (lambda X: X[:0], "Found array with 0 sample"),
+        (lambda X: X[:, :3], r"X of CaloGANGenerator.shape == \(30, 3\), expected \(n, 5\)"),
+        (lambda X: np.column_stack([X, X[:, 0]]), r"shape == \(30, 6\)"),
+        (lambda X: X * [1, 1, -1, 1, 1], "pz <= 0 in 30 of 30 rows"),
+        (lambda X: np.where(X[0, 0] == X, np.nan, X), "NaN or infinity in 1 of 30 rows"),
+        (lambda X: np.where(X[0, 0] == X, np.inf, X), "NaN or infinity in 1 of 30 rows"),
+        (lambda X: X[0], r"shape == \(5,\), expected"),
+        (lambda X: X[:0], "no rows"),
     ],
 )
 def test_conditions_that_are_refused(fitted, showers, change, message):
@@ -316,6 +316,14 @@ def test_conditions_that_are_refused(fitted, showers, change, message):
         fitted.sample(change(X))
     with pytest.raises(ValueError, match=message):
         small().fit(change(X), y[: len(change(X))])
+
+
+@pytest.mark.parametrize("n", [True, 1.5, 0, -3])
+def test_numbers_of_showers_that_are_refused(fitted, n):
+    with pytest.raises(ValueError, match="showers cannot be drawn: an integer of at least 1"):
+        fitted.sample(n)
+    with pytest.raises(ValueError, match="n_per_condition=.* must be an integer"):
+        fitted.sample(3, n_per_condition=n)
 
 
 def put(y, value):
