@@ -167,10 +167,10 @@ class ShowerStreaming:
         first : int, default=0
             Number of the first shower in the whole sample.
 
-        Yields
-        ------
-        ndarray of shape (m, nx, ny)
-            Deposits [MeV] ≥ 0 for one chunk, float32.
+        Returns
+        -------
+        iterator of ndarray of shape (m, nx, ny)
+            Deposits [MeV] ≥ 0 for one chunk after the other, float32.
 
         Raises
         ------
