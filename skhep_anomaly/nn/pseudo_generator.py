@@ -170,7 +170,8 @@ class PseudoGenerator(nn.Module):
 
     def _tape(self, latent: Tensor) -> tuple[Tensor, list[tuple[Tensor, ...]]]:
         """Give `activation` of latent vectors, and of each layer what its gradient needs."""
-        h, kept = latent, []
+        h = latent
+        kept: list[tuple[Tensor, ...]] = []
         layers = self._layers()
         for index, (weight, log_gain, shift) in enumerate(layers):
             units, gain = _side_by_side(torch.bmm(h, weight)), log_gain.exp().view(-1)

@@ -78,7 +78,8 @@ default="uniform"
     energy_penalty : float ≥ 0, default=0.01
         λ of λ(E₊ g² + E_P g²) with energy samplers: keeps the scale of g from growing.
     sample_every : int ≥ 1, default=2
-        Steps for which rows of an energy sampler are used.
+        Steps for which rows of an energy sampler are used. Chains move in blocks of two draws, so
+        the second draw's rows are as many steps older.
     sampler_params : dict, default=None
         Parameters of a sampler given by name, or of the reference where there is a correction.
     bounds : "data" or (low, high), default="data"

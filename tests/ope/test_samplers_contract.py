@@ -272,3 +272,9 @@ def test_parameters_beside_an_object():
 def test_neither_a_name_nor_a_sampler(wrong):
     with pytest.raises(TypeError, match="is neither a name nor a sampler; give a name such as"):
         make_sampler(wrong)
+
+
+@pytest.mark.parametrize("name", ["hmc", "rmsprop", "deep", "mixture"])
+def test_diagnostics_of_a_sampler_that_is_not_bound(name):
+    with pytest.raises(NotFittedError, match="model file is not bound either"):
+        make_sampler(name).diagnostics()

@@ -127,8 +127,7 @@ class PseudoAnomalySampler(BaseEstimator):  # type: ignore[misc]
             If `n` is less than one, or if an energy sampler gets no gradient to follow.
         """
         owner = type(self).__name__
-        if not hasattr(self, "_generator"):
-            raise NotFittedError(f"This {owner} has no box yet; call bind(low, high, X_normal).")
+        self._check_bound()
         if n < 1:
             raise ValueError(f"{owner}.sample was asked for n={n} rows; it gives one or more.")
         if self.kind == "energy" and value_and_grad is None:
@@ -149,6 +148,13 @@ class PseudoAnomalySampler(BaseEstimator):  # type: ignore[misc]
         return {}
 
     # --------------------------------------------------------------------- state
+
+    def _check_bound(self) -> None:
+        if not hasattr(self, "_generator"):
+            raise NotFittedError(
+                f"This {type(self).__name__} has no box yet; call bind(low, high, X_normal). One "
+                "from a model file is not bound either: the file keeps what scores need."
+            )
 
     @property
     def _like(self) -> dict[str, Any]:

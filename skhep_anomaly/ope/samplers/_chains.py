@@ -134,7 +134,13 @@ class ChainSampler(PseudoAnomalySampler):
         dict of str to float
             ``boundary_fraction``, share of the chains within 1 % of the box's width from a wall in
             some feature; ``g_chains``, mean g of the last rows given (NaN before the first).
+
+        Raises
+        ------
+        NotFittedError
+            If the sampler is not bound, as one from a model file.
         """
+        self._check_bound()
         edge = torch.minimum(self.places_, 1 - self.places_).amin(dim=-1)
         return {
             "boundary_fraction": float((edge < _NEAR_WALL).double().mean()),

@@ -276,7 +276,13 @@ class DeepSampler(PseudoAnomalySampler):
             ``g_chains`` (mean g), ``std_share`` (mean over the features of standard deviation over
             width of the box; uniform: .29) and ``boundary_fraction`` (share of the rows within 1 %
             of the box's width from a wall in some feature). Means over the members.
+
+        Raises
+        ------
+        NotFittedError
+            If the sampler is not bound, as one from a model file.
         """
+        self._check_bound()
         state = self._generator.get_state()  # looking changes nothing
         _, entropy = self._source().draw_with_entropy(4096, self._generator, self.entropy)
         self._generator.set_state(state)

@@ -158,7 +158,13 @@ class HMCSampler(ChainSampler):
             ``acceptance`` (mean over about the last 20 calls; NaN before the first), ``step_size``,
             ``boundary_fraction`` (share of the chains within 1 % of the box's width from a wall in
             some feature), ``g_chains`` (mean g of the last rows given); means over the members.
+
+        Raises
+        ------
+        NotFittedError
+            If the sampler is not bound, as one from a model file.
         """
+        self._check_bound()
         return {
             "acceptance": float(self._acceptance.mean()),
             "step_size": float(self.log_step_.exp().mean()),

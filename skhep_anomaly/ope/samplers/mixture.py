@@ -242,7 +242,13 @@ class MixtureSampler(PseudoAnomalySampler):
         -------
         dict of str to float
             As ``name__key``.
+
+        Raises
+        ------
+        NotFittedError
+            If the sampler is not bound, as one from a model file.
         """
+        self._check_bound()
         return {
             f"{name}__{key}": value
             for name, (_, part) in zip(self._names, self.parts_, strict=True)

@@ -161,6 +161,12 @@ class RMSPropSampler(ChainSampler):
             ``step_size``, the mean over features of t P; ``boundary_fraction``, share of the chains
             within 1 % of the box's width from a wall in some feature; ``g_chains``, mean g of the
             last rows given, one step before their last (NaN before the first).
+
+        Raises
+        ------
+        NotFittedError
+            If the sampler is not bound, as one from a model file.
         """
+        self._check_bound()
         step = self.step_size / (self.damping + self.mean_square_.sqrt())
         return {"step_size": float(step.mean()), **super().diagnostics()}
