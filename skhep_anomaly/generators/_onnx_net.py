@@ -77,9 +77,10 @@ def add_response(graph: Graph, net: ShowerNet, joined: str, typical: Any = None)
     if net.response is None:
         return graph.const(fraction)
     layers = _layers(net.response.net, _reading(net.latent_dim, net.response.n_read))  # type: ignore[union-attr,arg-type]
-    raw = _add_dense(graph, layers, joined, typical)
-    response = graph.op("Add", graph.op("Mul", raw, np.float32(0.05)), np.float32(1.0))
-    return graph.op("Mul", graph.op("Max", response, np.float32(1e-3)), fraction)
+    weight, bias = layers[-1]  # R·f is linear in the last layer
+    layers[-1] = 0.05 * fraction * weight, (fraction * (1.0 + 0.05 * bias)).astype(np.float32)
+    visible = _add_dense(graph, layers, joined, typical)
+    return graph.op("Max", visible, np.float32(1e-3) * fraction)
 
 
 def _reading(latent_dim: int, n_read: int) -> NDArray[np.int64]:

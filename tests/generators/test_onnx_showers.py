@@ -177,6 +177,14 @@ def test_out_is_filled(exported):
         runner.sample(X, out=np.empty((10, SIDE, SIDE)))
 
 
+def test_chunks_are_the_sample(exported):
+    net, X = make_net(), conditions(20)
+    runner = exported(net, chunk_size=8)
+    parts = [part.copy() for part in runner.chunks(X, random_state=2)]
+    assert [len(part) for part in parts] == [8, 8, 4]
+    np.testing.assert_array_equal(np.concatenate(parts), runner.sample(X, random_state=2))
+
+
 def test_wrong_chunk_size_is_named(tmp_path):
     with pytest.raises(ValueError, match="chunk_size=0 must be an integer of at least 1"):
         OnnxShowerGenerator(tmp_path / "a.onnx", chunk_size=0)
