@@ -31,7 +31,8 @@ from skhep_anomaly.metrics.wasserstein import wasserstein_table
 KINDS = {"HIGH": "high", "EXT": "extended", "LOW trees": "cells", "LOW MLP": "cells"}
 JUDGES = tuple(KINDS)
 QUICK = JUDGES[:2]
-STRONG = ("HIGH", "LOW trees", "LOW MLP")
+# no network: with more rows the weight decay of "LOW MLP" takes it to a constant (AUC exactly ½)
+STRONG = ("HIGH", "LOW trees")
 N_BOOTSTRAP = 20
 ENERGY_EDGES = (1.0, 3.0, 10.0, 30.0, 100.0)  # GeV
 
