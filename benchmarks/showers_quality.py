@@ -8,7 +8,8 @@
 The showers and their split: `_shower_data.py`; what judges them: `_shower_judges.py`; GFLASH, the
 library, the controls: `_shower_peers.py`; the generators: `_shower_models.py`. 3,000 real showers
 stand against 3,000 generated ones under the same conditions; the floor is 3,000 other real showers.
-STRONG repeats HIGH and LOW trees on all real showers that no model has seen, TEST and those of --extra.
+STRONG repeats HIGH and LOW trees on all real showers that no model has seen: TEST and those of
+--extra.
 
 A model is taken from --models (outside of the repository) or trained and kept there. Each row is
 written to results/showers_quality.json as it ends and not repeated; --again ROW forgets one.

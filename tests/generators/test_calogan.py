@@ -319,7 +319,7 @@ def test_conditions_that_are_refused(fitted, showers, change, message):
 
 
 @pytest.mark.parametrize("n", [True, 1.5, 0, -3])
-def test_numbers_of_showers_that_are_refused(fitted, n):
+def test_counts_that_are_refused(fitted, n):
     with pytest.raises(ValueError, match="showers cannot be drawn: an integer of at least 1"):
         fitted.sample(n)
     with pytest.raises(ValueError, match="n_per_condition=.* must be an integer"):
