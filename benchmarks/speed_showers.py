@@ -52,7 +52,7 @@ from skhep_anomaly.simulators import draw_conditions
 
 SETTINGS = {"n": 4096, "geant4": 40, "seed": 0}
 MODELS = Path.home() / ".cache" / "skhep_anomaly" / "shower_models"
-WINDOWS = {"default": (30, 30), "fast": (20, 20)}
+WINDOWS = {"default": (28, 28), "fast": (20, 20)}
 SHOWERS = {"GFLASH": 256, "paper: torch": 256, "default: torch": 1024, "fast: torch": 1024}
 
 
