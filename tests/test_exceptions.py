@@ -26,4 +26,4 @@ def test_base_class(name, base):
 def test_all_lists_every_class():
     defined = {n for n, v in vars(exceptions).items() if isinstance(v, type)}
     assert defined == set(exceptions.__all__)
-    assert len(defined) == 5
+    assert len(defined) == 6

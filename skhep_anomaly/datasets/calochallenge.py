@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from skhep_anomaly._validation import iter_slices
 from skhep_anomaly.datasets import sources
 from skhep_anomaly.datasets._collect import check_nrows
 from skhep_anomaly.datasets._hdf5 import open_hdf5
@@ -142,7 +141,9 @@ def _energies(path: Path, energies: np.ndarray) -> np.ndarray:
 
 def _images(path: Path, showers: Any, n_rows: int) -> np.ndarray:
     images = np.empty((n_rows, showers.shape[1]), dtype=np.float32)
-    for rows in iter_slices(n_rows, max(1, _CHUNK_CELLS // showers.shape[1])):
+    step = max(1, _CHUNK_CELLS // showers.shape[1])
+    for start in range(0, n_rows, step):
+        rows = slice(start, min(start + step, n_rows))
         try:
             chunk = showers[rows]
         except OSError as error:

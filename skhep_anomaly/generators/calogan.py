@@ -291,7 +291,7 @@ class CaloGANGenerator(ShowerSampling, ShowerExporting, ShowerFitting):
         -------
         estimator
             Not fitted: 16 normals, three layers of 128, no cell noise. `OnnxShowerGenerator` runs
-            what ``export_onnx(path, quantize="int8", window=(22, 22))`` makes of it.
+            what ``export_onnx(path, quantize="int8", window=(20, 20))`` makes of it.
 
         Notes
         -----
