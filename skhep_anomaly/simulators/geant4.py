@@ -225,7 +225,7 @@ def _wait(folder: Path, jobs: int, env: dict[str, str]) -> None:
     with contextlib.ExitStack() as stack:
         workers = [stack.enter_context(_worker(folder, k, env)) for k in range(jobs)]
         for k, worker in enumerate(workers):
-            code = worker.wait()
+            code = _ended(worker)
             if code or not (folder / f"result{k}.npz").is_file():
                 said = (folder / f"log{k}.txt").read_text("utf-8", "replace").strip()[-_TAIL:]
                 reason = f"signal {-code}" if code < 0 else f"exit status {code}"
@@ -234,6 +234,13 @@ def _wait(folder: Path, jobs: int, env: dict[str, str]) -> None:
                     f"files of an element, are the usual cause. It printed: {said or 'nothing'}"
                 )
                 raise SimulatorError(msg)
+
+
+def _ended(worker: subprocess.Popen[bytes]) -> int:
+    """Wait for a process, looking up now and then: a Ctrl-C may reach a thread that does not wait."""
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return worker.wait(timeout=1.0)
 
 
 @contextlib.contextmanager
