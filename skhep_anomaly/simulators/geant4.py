@@ -237,7 +237,7 @@ def _wait(folder: Path, jobs: int, env: dict[str, str]) -> None:
 
 
 def _ended(worker: subprocess.Popen[bytes]) -> int:
-    """Wait for a process, looking up now and then: a Ctrl-C may reach a thread that does not wait."""
+    """Wait for a process, but look up each second: Ctrl-C may reach a thread that does not wait."""
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return worker.wait(timeout=1.0)
